@@ -1,0 +1,3 @@
+//! The program `wharf`.
+
+fn main() {}
