@@ -1,0 +1,121 @@
+//! What a connection waits for, and until when. The driver asks for the nearest deadline, sleeps, and says that it
+//! has passed; it need not hurry, nor tell us of deadlines that have moved on meanwhile.
+
+use std::time::Instant;
+
+use super::state::{Cause, State};
+use super::{Connection, config};
+
+/// What the keepalive is waiting for (RFC 6455 §5.5.2 lets either side ping at any time).
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Keepalive {
+    Off,
+    /// Bytes came at `since`; an interval of silence later a ping goes out.
+    Listening {
+        since: Instant,
+    },
+    /// A ping waits behind other output. The peer cannot answer what has not left, so no grace runs yet.
+    PingWaiting,
+    /// The ping left at `since`; the grace runs.
+    AwaitingLife {
+        since: Instant,
+    },
+}
+
+/// Why the driver is to wake up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deadline {
+    /// The peer has been silent for the keepalive interval: a ping is due.
+    Ping,
+    /// The ping was not answered by any bytes within the grace.
+    PeerSilent,
+    /// Output has waited for the write timeout and not moved.
+    OutputStalled,
+    /// The peer has not answered our Close.
+    CloseUnanswered,
+    /// The connection has ended, and TCP must be gone.
+    Disconnect,
+}
+
+impl Connection {
+    /// The nearest deadline, and what it is for.
+    pub fn next_deadline(&self) -> Option<(Instant, Deadline)> {
+        let stalled = self.output_waiting_since.map(|since| since + self.config.write_timeout);
+        let stalled = stalled.map(|at| (at, Deadline::OutputStalled));
+        let other = match &self.state {
+            State::Open => self.keepalive_deadline(),
+            State::AwaitingClose { until, .. } => Some((*until, Deadline::CloseUnanswered)),
+            State::Ended { until, .. } => return Some((*until, Deadline::Disconnect)),
+        };
+        [stalled, other].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// Acts on every deadline that has passed at `now`, if any: a ping goes into `output`, or the connection ends.
+    pub fn deadline_passed(&mut self, output: &mut Vec<u8>, now: Instant) {
+        let Some((_, deadline)) = self.next_deadline().filter(|(at, _)| *at <= now) else { return };
+        match deadline {
+            Deadline::Ping => self.keepalive_ping(output, now),
+            Deadline::PeerSilent => self.state.lost(Cause::PeerSilent, now),
+            Deadline::OutputStalled => self.state.lost(Cause::OutputStalled, now),
+            Deadline::CloseUnanswered => self.state.close_timed_out(now),
+            Deadline::Disconnect => {}
+        }
+    }
+
+    /// Output was written: what is left in `output` could not be, and `moved` tells whether anything could. When
+    /// nothing is left, a pong that was held back goes into `output`.
+    pub fn output_written(&mut self, moved: bool, output: &mut Vec<u8>, now: Instant) {
+        if output.is_empty() {
+            // What left after a wait found room that the peer made: a sign of life.
+            if self.output_waiting_since.take().is_some() {
+                self.heard(now);
+            } else if matches!(self.keepalive, Keepalive::PingWaiting) {
+                self.keepalive = Keepalive::AwaitingLife { since: now };
+            }
+            self.settle_pong(output);
+        } else if moved && self.output_waiting_since.is_some() {
+            self.output_waiting_since = Some(now);
+            self.heard(now);
+        } else {
+            self.output_waiting_since.get_or_insert(now);
+        }
+    }
+
+    /// The application holds reading, or lets it go on. While it holds, the peer's life cannot be heard, and no
+    /// grace runs.
+    pub fn reading_paused(&mut self, is_paused: bool, now: Instant) {
+        self.is_paused = is_paused;
+        if !is_paused && matches!(self.keepalive, Keepalive::AwaitingLife { .. }) {
+            self.keepalive = Keepalive::AwaitingLife { since: now };
+        }
+    }
+
+    /// Bytes came, or output moved: the interval begins anew, and the grace ends.
+    pub(super) fn heard(&mut self, now: Instant) {
+        if !matches!(self.keepalive, Keepalive::Off) {
+            self.keepalive = Keepalive::Listening { since: now };
+        }
+    }
+
+    fn keepalive_deadline(&self) -> Option<(Instant, Deadline)> {
+        let config::Keepalive { interval, grace } = self.config.keepalive?;
+        match self.keepalive {
+            Keepalive::Listening { since } => Some((since + interval, Deadline::Ping)),
+            Keepalive::AwaitingLife { since } if !self.is_paused => {
+                grace.map(|grace| (since + grace, Deadline::PeerSilent))
+            }
+            Keepalive::Off | Keepalive::PingWaiting | Keepalive::AwaitingLife { .. } => None,
+        }
+    }
+
+    fn keepalive_ping(&mut self, output: &mut Vec<u8>, now: Instant) {
+        // Cannot fail: the state is Open, and the payload is empty.
+        let _ = self.ping(&[], output);
+        let has_grace = self.config.keepalive.is_some_and(|keepalive| keepalive.grace.is_some());
+        self.keepalive = if has_grace && !self.is_paused {
+            Keepalive::PingWaiting
+        } else {
+            Keepalive::Listening { since: now }
+        };
+    }
+}

@@ -1,0 +1,145 @@
+//! One WebSocket connection after its opening handshake, as a state machine over bytes.
+//!
+//! [`Connection`] does no I/O and has no clock. Its methods come in four families:
+//! 1. what is: [`is_open`](Connection::is_open), [`ending`](Connection::ending),
+//!    [`next_deadline`](Connection::next_deadline);
+//! 2. what happened outside: [`receive`](Connection::receive), [`lost`](Connection::lost),
+//!    [`output_written`](Connection::output_written), [`reading_paused`](Connection::reading_paused),
+//!    [`deadline_passed`](Connection::deadline_passed);
+//! 3. what the application wants: [`send`](Connection::send), [`ping`](Connection::ping),
+//!    [`close`](Connection::close) and the rest of `send.rs`;
+//! 4. what follows of it goes into `output`, which the caller owns and writes when its batch ends.
+//!
+//! ```
+//! use std::{sync::Arc, time::Instant};
+//! use wharf_proto::connection::{Config, Connection, Event, Input};
+//!
+//! let now = Instant::now();
+//! let mut connection = Connection::server(Arc::new(Config::default()), now);
+//! // The masked "Hello" of RFC 6455 §5.7, as a driver would read it from a socket.
+//! let mut read = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
+//! let (mut input, mut output) = (Input::new(&mut read), Vec::new());
+//! while let Some(event) = connection.receive(&mut input, &mut output, now) {
+//!     if let Event::Message(message) = event {
+//!         connection.send(message.as_ref(), &mut output)?;
+//!     }
+//! }
+//! assert_eq!(output, b"\x81\x05Hello");
+//! # Ok::<(), wharf_proto::SendError>(())
+//! ```
+
+mod config;
+mod deadline;
+mod input;
+mod receive;
+mod send;
+mod state;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use config::{Config, Keepalive};
+pub use deadline::Deadline;
+pub use input::Input;
+pub use receive::{Event, FrameRef};
+pub use send::PreparedMessage;
+pub use state::{Cause, Ending, Side, Teardown};
+
+use crate::mask::MaskingKey;
+use receive::Reading;
+use state::State;
+
+/// A connection's protocol, from the end of its opening handshake to the end of TCP.
+///
+/// It keeps nothing of what it has read but the tail of an unfinished frame and the message that this frame is
+/// part of, and gives both back when they end.
+pub struct Connection {
+    config: Arc<Config>,
+    state: State,
+    reading: Reading,
+    /// The payload of the latest ping that is not answered yet.
+    owed_pong: Option<Box<[u8]>>,
+    keepalive: deadline::Keepalive,
+    is_paused: bool,
+    /// When output that could not be written at once last moved.
+    output_waiting_since: Option<Instant>,
+    /// On a client, where its masking keys come from; a server does not mask (RFC 6455 §5.1).
+    masking_keys: Option<Box<dyn FnMut() -> MaskingKey + Send>>,
+}
+
+const _: () = assert!(size_of::<Connection>() <= 256, "an idle connection is to stay small");
+
+impl Connection {
+    /// The server's end of a connection.
+    pub fn server(config: Arc<Config>, now: Instant) -> Self {
+        Self::new(config, None, now)
+    }
+
+    /// The client's end of a connection. `masking_keys` gives a fresh key for each frame, from a strong source of
+    /// randomness (RFC 6455 §5.3).
+    pub fn client(
+        config: Arc<Config>,
+        masking_keys: impl FnMut() -> MaskingKey + Send + 'static,
+        now: Instant,
+    ) -> Self {
+        Self::new(config, Some(Box::new(masking_keys)), now)
+    }
+
+    fn new(
+        config: Arc<Config>,
+        masking_keys: Option<Box<dyn FnMut() -> MaskingKey + Send>>,
+        now: Instant,
+    ) -> Self {
+        let keepalive = match config.keepalive {
+            Some(_) => deadline::Keepalive::Listening { since: now },
+            None => deadline::Keepalive::Off,
+        };
+        Self {
+            config,
+            state: State::Open,
+            reading: Reading::default(),
+            owed_pong: None,
+            keepalive,
+            is_paused: false,
+            output_waiting_since: None,
+            masking_keys,
+        }
+    }
+
+    /// The transport ended or failed. Ends the connection, unless it has ended before; where we have said Close,
+    /// what we said stands.
+    pub fn lost(&mut self, cause: Cause, now: Instant) {
+        let linger = now + self.config.close_timeout;
+        self.state.lost(cause, linger);
+    }
+
+    /// Whether neither side has begun to close: frames can be sent.
+    pub const fn is_open(&self) -> bool {
+        matches!(self.state, State::Open)
+    }
+
+    /// How the connection ended, once it has. From then on nothing is received or sent; the driver writes what
+    /// is left in its output and ends TCP as [`Ending::teardown`] says, by the last deadline.
+    pub const fn ending(&self) -> Option<&Ending> {
+        match &self.state {
+            State::Ended { ending, .. } => Some(ending),
+            State::Open | State::AwaitingClose { .. } => None,
+        }
+    }
+
+    /// What the connection was made with.
+    pub const fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("state", &self.state)
+            .field("keepalive", &self.keepalive)
+            .field("output_waiting_since", &self.output_waiting_since)
+            .finish_non_exhaustive()
+    }
+}

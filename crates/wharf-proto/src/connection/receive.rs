@@ -1,0 +1,401 @@
+//! Bytes to events: frames are taken where they lie; only what is unfinished is kept.
+
+use std::borrow::Cow;
+use std::mem;
+use std::time::Instant;
+
+use super::Connection;
+use super::input::Input;
+use super::state::State;
+use crate::close::Close;
+use crate::error::ProtocolError;
+use crate::frame::{Header, Opcode};
+use crate::mask::MaskingKey;
+use crate::message::{MessageCow, MessageRef, PartialMessage};
+
+/// What came from the peer, lent out of the input where it lies there in one piece.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A whole message. Only where fragments are assembled.
+    Message(MessageCow<'a>),
+    /// A frame, before it is acted on. Only where fragments are not assembled, and then the only event: what it
+    /// means beyond itself tells [`FrameRef::meaning`].
+    Frame(FrameRef<'a>),
+    /// A ping. It is answered by the next call of [`Connection::receive`], unless
+    /// [`Connection::cancel_pong`] is called before.
+    Ping(Cow<'a, [u8]>),
+    /// A pong, asked for or not.
+    Pong(Cow<'a, [u8]>),
+}
+
+/// A frame as it came: payload unmasked, and for a Close without its code (the reference's `binaryPayload`).
+#[derive(Debug, PartialEq, Eq)]
+pub struct FrameRef<'a> {
+    /// The header; its mask is what the payload was masked with.
+    pub header: Header,
+    /// The payload, unmasked.
+    pub payload: Cow<'a, [u8]>,
+}
+
+impl FrameRef<'_> {
+    /// What the frame is by itself: a message in one frame, a ping or a pong. `None` for a fragment and a Close.
+    pub fn meaning(&self) -> Option<Event<'_>> {
+        let payload = self.payload.as_ref();
+        match self.header.opcode {
+            Opcode::Text if self.header.fin => {
+                let text = std::str::from_utf8(payload).ok()?;
+                Some(Event::Message(MessageCow::Borrowed(MessageRef::Text(text))))
+            }
+            Opcode::Binary if self.header.fin => {
+                Some(Event::Message(MessageCow::Borrowed(MessageRef::Binary(payload))))
+            }
+            Opcode::Ping => Some(Event::Ping(Cow::Borrowed(payload))),
+            Opcode::Pong => Some(Event::Pong(Cow::Borrowed(payload))),
+            _ => None,
+        }
+    }
+}
+
+/// What is unfinished of the bytes read so far.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    frame: UnfinishedFrame,
+    /// The message that the last data frame began or went on with, and did not end.
+    message: Option<PartialMessage>,
+}
+
+#[derive(Debug)]
+enum UnfinishedFrame {
+    /// Too little to act on: part of a header, or of a control frame, at most 131 bytes as they came.
+    Start(Vec<u8>),
+    /// A data frame within its payload.
+    Payload {
+        header: Header,
+        /// The masking key for the next byte.
+        key: MaskingKey,
+        remaining: u64,
+        /// The payload so far, where the frame itself is to be handed on.
+        kept: Vec<u8>,
+    },
+}
+
+impl Default for UnfinishedFrame {
+    fn default() -> Self {
+        Self::Start(Vec::new())
+    }
+}
+
+impl Reading {
+    /// We have said Close: what still comes is read, and thrown away (RFC 6455 §5.5.1).
+    pub(super) fn discard(&mut self) {
+        if let Some(message) = &mut self.message {
+            message.discard();
+        }
+        if let UnfinishedFrame::Payload { kept, .. } = &mut self.frame {
+            *kept = Vec::new();
+        }
+    }
+}
+
+impl Connection {
+    /// Takes bytes from the peer and lends what they bring, one event a call; call it until it returns `None`.
+    /// Then all of `input` is taken. Between two calls the application may send, close or stop: input that is
+    /// left is not lost.
+    ///
+    /// Pings are answered, the closing handshake is followed, and a broken rule is told to the peer, all into
+    /// `output`. Payloads are unmasked in place, so `input` is changed. Once the connection has
+    /// [ended](Self::ending), all input is thrown away.
+    pub fn receive<'i>(
+        &mut self,
+        input: &mut Input<'i>,
+        output: &mut Vec<u8>,
+        now: Instant,
+    ) -> Option<Event<'i>> {
+        self.settle_pong(output);
+        if !input.is_empty() {
+            self.heard(now);
+        }
+        loop {
+            if matches!(self.state, State::Ended { .. }) {
+                input.take_all();
+                self.reading = Reading::default();
+                return None;
+            }
+            match self.take_frame(input, output, now) {
+                Ok(Taken::Event(event)) => return Some(event),
+                Ok(Taken::Frame) => {}
+                Ok(Taken::All) => return None,
+                Err(error) => self.fail(error, output, now),
+            }
+        }
+    }
+
+    /// The ping whose event was lent last is not to be answered.
+    #[doc(alias = "cancel")]
+    pub fn cancel_pong(&mut self) {
+        self.owed_pong = None;
+    }
+
+    fn fail(&mut self, error: ProtocolError, output: &mut Vec<u8>, now: Instant) {
+        self.settle_pong(output);
+        if let Some(close) = self.state.fail(error, now + self.config.close_timeout) {
+            self.write_close(&close, output);
+        }
+    }
+
+    /// Takes one frame, or what there is of it.
+    fn take_frame<'i>(
+        &mut self,
+        input: &mut Input<'i>,
+        output: &mut Vec<u8>,
+        now: Instant,
+    ) -> Result<Taken<'i>, ProtocolError> {
+        match &mut self.reading.frame {
+            UnfinishedFrame::Payload { .. } => return self.take_payload(input),
+            UnfinishedFrame::Start(kept) if !kept.is_empty() => {
+                let kept = mem::take(kept);
+                return self.take_start(kept, input, output, now);
+            }
+            UnfinishedFrame::Start(_) => {}
+        }
+        let Some((header, header_len)) = self.read_header(input.rest())? else {
+            return Ok(self.keep_start(input.take_all().to_vec()));
+        };
+        let available = input.rest().len() - header_len;
+        let Some(payload_len) = usize::try_from(header.payload_len).ok().filter(|len| *len <= available)
+        else {
+            if header.opcode.is_control() {
+                return Ok(self.keep_start(input.take_all().to_vec()));
+            }
+            input.take(header_len);
+            self.begin_payload(header)?;
+            return self.take_payload(input);
+        };
+        input.take(header_len);
+        let payload = input.take(payload_len);
+        if header.opcode.is_control() {
+            unmask(&header, payload);
+            return self.control_frame(header, Cow::Borrowed(payload), output, now);
+        }
+        if self.is_whole_message(&header) {
+            unmask(&header, payload);
+            return whole_message(header.opcode, payload);
+        }
+        self.begin_payload(header)?;
+        self.take_payload(&mut Input::new(payload))
+    }
+
+    /// Goes on with a header, or a control frame, that the end of a read cut off.
+    fn take_start<'i>(
+        &mut self,
+        mut kept: Vec<u8>,
+        input: &mut Input<'i>,
+        output: &mut Vec<u8>,
+        now: Instant,
+    ) -> Result<Taken<'i>, ProtocolError> {
+        let (header, header_len) = loop {
+            if let Some(read) = self.read_header(&kept)? {
+                break read;
+            }
+            let Some(byte) = input.take(1).first() else { return Ok(self.keep_start(kept)) };
+            kept.push(*byte);
+        };
+        if !header.opcode.is_control() {
+            self.begin_payload(header)?;
+            return Ok(Taken::Frame);
+        }
+        let missing = header.payload_len + header_len as u64 - kept.len() as u64;
+        let arrived = input.take(usize::try_from(missing).unwrap_or(usize::MAX));
+        kept.extend_from_slice(arrived);
+        if (arrived.len() as u64) < missing {
+            return Ok(self.keep_start(kept));
+        }
+        let mut payload = kept.split_off(header_len);
+        unmask(&header, &mut payload);
+        self.control_frame(header, Cow::Owned(payload), output, now)
+    }
+
+    /// Goes on with the payload of a data frame.
+    fn take_payload<'i>(&mut self, input: &mut Input<'_>) -> Result<Taken<'i>, ProtocolError> {
+        let Reading { frame: UnfinishedFrame::Payload { header, key, remaining, kept }, message } =
+            &mut self.reading
+        else {
+            return Ok(Taken::Frame);
+        };
+        let chunk = input.take(usize::try_from(*remaining).unwrap_or(usize::MAX));
+        if header.mask.is_some() {
+            key.apply(chunk);
+            *key = key.after(chunk.len());
+        }
+        *remaining -= chunk.len() as u64;
+        let is_open = matches!(self.state, State::Open);
+        let hands_on_frames = is_open && !self.config.assemble_fragments;
+        if hands_on_frames {
+            kept.extend_from_slice(chunk);
+        }
+        if let Some(message) = message {
+            message.append(chunk)?;
+        }
+        if *remaining > 0 {
+            return Ok(Taken::All);
+        }
+        let header = *header;
+        let payload = mem::take(kept);
+        self.reading.frame = UnfinishedFrame::default();
+        let ended = if header.fin { self.reading.message.take() } else { None };
+        let message = match ended {
+            Some(message) => message.end()?,
+            None => None,
+        };
+        if hands_on_frames {
+            return Ok(Taken::Event(Event::Frame(FrameRef { header, payload: Cow::Owned(payload) })));
+        }
+        Ok(match message.filter(|_| is_open) {
+            Some(message) => Taken::Event(Event::Message(MessageCow::Owned(message))),
+            None => Taken::Frame,
+        })
+    }
+
+    /// Acts on a control frame (RFC 6455 §5.5), which may stand between the fragments of a message (§5.4).
+    fn control_frame<'i>(
+        &mut self,
+        header: Header,
+        payload: Cow<'i, [u8]>,
+        output: &mut Vec<u8>,
+        now: Instant,
+    ) -> Result<Taken<'i>, ProtocolError> {
+        let is_open = matches!(self.state, State::Open);
+        match header.opcode {
+            Opcode::Close => self.peer_closed(&payload, output, now)?,
+            Opcode::Ping if is_open => self.owed_pong = Some(payload.as_ref().into()),
+            _ => {}
+        }
+        if !is_open {
+            return Ok(Taken::Frame);
+        }
+        if !self.config.assemble_fragments {
+            return Ok(Taken::Event(Event::Frame(FrameRef { header, payload })));
+        }
+        Ok(match header.opcode {
+            Opcode::Ping => Taken::Event(Event::Ping(payload)),
+            Opcode::Pong => Taken::Event(Event::Pong(payload)),
+            _ => Taken::Frame,
+        })
+    }
+
+    fn peer_closed(
+        &mut self,
+        payload: &[u8],
+        output: &mut Vec<u8>,
+        now: Instant,
+    ) -> Result<(), ProtocolError> {
+        let close = Close::read(payload)?;
+        self.settle_pong(output);
+        if let Some(answer) = self.state.peer_closed(close, now + self.config.close_timeout) {
+            self.write_close(&answer, output);
+        }
+        Ok(())
+    }
+
+    /// Reads the header at the front of `bytes`, refusing from the first byte that tells.
+    fn read_header(&self, bytes: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
+        if let [first, rest @ ..] = bytes {
+            self.judge_first_byte(*first)?;
+            if let [second, ..] = rest {
+                self.judge_mask_bit(second & 0x80 != 0)?;
+            }
+        }
+        let Some((header, len)) = Header::read(bytes)? else { return Ok(None) };
+        let limit = self.config.limits.max_frame_size;
+        // What is thrown away costs no memory, whatever its size.
+        if header.payload_len > limit && matches!(self.state, State::Open) {
+            return Err(ProtocolError::FrameTooLarge { length: header.payload_len, limit });
+        }
+        Ok(Some((header, len)))
+    }
+
+    /// RFC 6455 §5.2 (reserved bits) and §5.4 (the order of fragments).
+    fn judge_first_byte(&self, first: u8) -> Result<(), ProtocolError> {
+        let bits = (first >> 4) & 0b111;
+        if bits != 0 {
+            return Err(ProtocolError::ReservedBits { bits });
+        }
+        match (Opcode::from_bits(first)?, &self.reading.message) {
+            (Opcode::Continuation, None) => Err(ProtocolError::UnexpectedContinuation),
+            (opcode @ (Opcode::Text | Opcode::Binary), Some(_)) => {
+                Err(ProtocolError::MessageAmidFragments { opcode: opcode.bits() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// RFC 6455 §5.1: a client masks every frame, a server none.
+    fn judge_mask_bit(&self, is_masked: bool) -> Result<(), ProtocolError> {
+        let is_server = self.masking_keys.is_none();
+        match (is_server, is_masked) {
+            (true, false) => Err(ProtocolError::UnmaskedFrame),
+            (false, true) => Err(ProtocolError::MaskedFrame),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a data frame that lies in the input whole can be lent from there.
+    fn is_whole_message(&self, header: &Header) -> bool {
+        header.fin
+            && header.opcode != Opcode::Continuation
+            && self.config.assemble_fragments
+            && matches!(self.state, State::Open)
+    }
+
+    /// Enters the payload of a data frame that cannot be lent where it lies.
+    fn begin_payload(&mut self, header: Header) -> Result<(), ProtocolError> {
+        let is_open = matches!(self.state, State::Open);
+        let assemble = self.config.assemble_fragments;
+        let message = self.reading.message.get_or_insert_with(|| {
+            if is_open {
+                PartialMessage::begin(header.opcode, assemble)
+            } else {
+                PartialMessage::begin_discarded()
+            }
+        });
+        let is_whole = header.fin && header.opcode != Opcode::Continuation;
+        message.announce(header.payload_len, is_whole, &self.config.limits)?;
+        self.reading.frame = UnfinishedFrame::Payload {
+            header,
+            key: header.mask.unwrap_or(MaskingKey([0; 4])),
+            remaining: header.payload_len,
+            kept: Vec::new(),
+        };
+        Ok(())
+    }
+
+    fn keep_start<'i>(&mut self, kept: Vec<u8>) -> Taken<'i> {
+        self.reading.frame = UnfinishedFrame::Start(kept);
+        Taken::All
+    }
+}
+
+/// What one step took from the input.
+enum Taken<'i> {
+    /// Something to lend.
+    Event(Event<'i>),
+    /// A frame, or the start of one, that brings no event.
+    Frame,
+    /// All there was, and the frame is not finished.
+    All,
+}
+
+fn unmask(header: &Header, payload: &mut [u8]) {
+    if let Some(key) = header.mask {
+        key.apply(payload);
+    }
+}
+
+fn whole_message(opcode: Opcode, payload: &mut [u8]) -> Result<Taken<'_>, ProtocolError> {
+    let message = if opcode == Opcode::Text {
+        MessageRef::Text(std::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?)
+    } else {
+        MessageRef::Binary(payload)
+    };
+    Ok(Taken::Event(Event::Message(MessageCow::Borrowed(message))))
+}

@@ -1,0 +1,176 @@
+//! Commands to bytes: what the application wants sent, framed into the caller's output.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::state::State;
+use super::{Config, Connection};
+use crate::close::{Close, CloseCode, CloseError};
+use crate::error::SendError;
+use crate::frame::{Header, MAX_CONTROL_PAYLOAD, Opcode};
+use crate::mask::MaskingKey;
+use crate::message::MessageRef;
+
+impl Connection {
+    /// Sends a message, in fragments where it is longer than the threshold (RFC 6455 §5.4).
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] once either side has begun to close.
+    pub fn send(&mut self, message: MessageRef<'_>, output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.check_open()?;
+        write_message(message, &self.config, output, || self.masking_keys.as_mut().map(|next| next()));
+        Ok(())
+    }
+
+    /// Sends a message that was framed before, for many connections at once.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] once either side has begun to close.
+    pub fn send_prepared(
+        &mut self,
+        message: &PreparedMessage,
+        output: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        self.check_open()?;
+        output.extend_from_slice(&message.frames);
+        Ok(())
+    }
+
+    /// Sends a ping with at most 125 bytes (RFC 6455 §5.5.2).
+    ///
+    /// # Errors
+    /// [`SendError::ControlPayloadTooLong`], or [`SendError::Closed`] once either side has begun to close.
+    pub fn ping(&mut self, payload: &[u8], output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.control(Opcode::Ping, payload, output)
+    }
+
+    /// Sends a pong with at most 125 bytes that answers nothing (RFC 6455 §5.5.3). Pings are answered by
+    /// [`receive`](Self::receive).
+    ///
+    /// # Errors
+    /// [`SendError::ControlPayloadTooLong`], or [`SendError::Closed`] once either side has begun to close.
+    pub fn pong(&mut self, payload: &[u8], output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.control(Opcode::Pong, payload, output)
+    }
+
+    /// Begins the closing handshake (RFC 6455 §7.1.2). Once it has begun, a second call does nothing: the first
+    /// code stands.
+    pub fn close(&mut self, close: &Close, output: &mut Vec<u8>, now: Instant) {
+        self.settle_pong(output);
+        let until = now + self.config.close_timeout;
+        if self.state.close(close, until) {
+            self.reading.discard();
+            self.write_close(close, output);
+        }
+    }
+
+    /// Gives the connection up without waiting for the peer. With `tell_peer` a Close frame says why, unless one
+    /// was sent before. Once the connection has ended, it does nothing.
+    ///
+    /// # Errors
+    /// With `tell_peer`, a code or reason that cannot be sent; nothing has changed then.
+    #[doc(alias = "drop")]
+    pub fn drop_now(
+        &mut self,
+        code: CloseCode,
+        description: Option<&str>,
+        tell_peer: bool,
+        output: &mut Vec<u8>,
+        now: Instant,
+    ) -> Result<(), CloseError> {
+        let reason = description.or_else(|| code.default_description()).unwrap_or_default().to_owned();
+        let close = if tell_peer { Close::new(code, reason)? } else { Close::untold(code, reason) };
+        if self.state.dropped(close.clone(), now) && tell_peer {
+            self.write_close(&close, output);
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_open(&self) -> Result<(), SendError> {
+        if matches!(self.state, State::Open) { Ok(()) } else { Err(SendError::Closed) }
+    }
+
+    /// Writes the pong that is owed, if the output has room for it.
+    pub(super) fn settle_pong(&mut self, output: &mut Vec<u8>) {
+        if self.owed_pong.is_none() || output.len() > PONGS_WAIT_ABOVE {
+            return;
+        }
+        if let Some(payload) = self.owed_pong.take() {
+            // Closed meanwhile: then it is not owed any more.
+            let _ = self.control(Opcode::Pong, &payload, output);
+        }
+    }
+
+    pub(super) fn write_close(&mut self, close: &Close, output: &mut Vec<u8>) {
+        let mut payload = Vec::with_capacity(close.payload_len());
+        close.write(&mut payload);
+        self.write_control(Opcode::Close, &payload, output);
+    }
+
+    fn control(&mut self, opcode: Opcode, payload: &[u8], output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.check_open()?;
+        if payload.len() > MAX_CONTROL_PAYLOAD {
+            return Err(SendError::ControlPayloadTooLong { length: payload.len() });
+        }
+        self.write_control(opcode, payload, output);
+        Ok(())
+    }
+
+    fn write_control(&mut self, opcode: Opcode, payload: &[u8], output: &mut Vec<u8>) {
+        let mask = self.masking_keys.as_mut().map(|next| next());
+        write_frame(true, opcode, mask, payload, output);
+    }
+}
+
+/// A message framed once, for connections that share a configuration. Servers only: a client masks every frame
+/// with a key of its own (RFC 6455 §5.3).
+#[derive(Clone, Debug)]
+pub struct PreparedMessage {
+    frames: Bytes,
+}
+
+impl PreparedMessage {
+    /// Frames `message` as a server with this configuration would.
+    pub fn new(message: MessageRef<'_>, config: &Config) -> Self {
+        let mut frames = Vec::with_capacity(message.as_bytes().len() + 16);
+        write_message(message, config, &mut frames, || None);
+        Self { frames: frames.into() }
+    }
+
+    /// What it takes on the wire, in bytes.
+    pub fn wire_len(&self) -> usize {
+        self.frames.len()
+    }
+}
+
+/// Above this many bytes of unsent output, only the latest ping is answered (RFC 6455 §5.5.3), so that a peer
+/// that pings and does not read costs us no more than a pong. More than one read can fill with answers.
+const PONGS_WAIT_ABOVE: usize = 128 * 1024;
+
+fn write_message(
+    message: MessageRef<'_>,
+    config: &Config,
+    output: &mut Vec<u8>,
+    mut next_key: impl FnMut() -> Option<MaskingKey>,
+) {
+    let payload = message.as_bytes();
+    let Some(threshold) = config.fragmentation_threshold.filter(|max| payload.len() > max.get()) else {
+        return write_frame(true, message.opcode(), next_key(), payload, output);
+    };
+    let mut opcode = message.opcode();
+    let mut fragments = payload.chunks(threshold.get()).peekable();
+    while let Some(fragment) = fragments.next() {
+        write_frame(fragments.peek().is_none(), opcode, next_key(), fragment, output);
+        opcode = Opcode::Continuation;
+    }
+}
+
+fn write_frame(fin: bool, opcode: Opcode, mask: Option<MaskingKey>, payload: &[u8], output: &mut Vec<u8>) {
+    Header { mask, ..Header::new(fin, opcode, payload.len() as u64) }.write(output);
+    let start = output.len();
+    output.extend_from_slice(payload);
+    if let Some(key) = mask {
+        key.apply(&mut output[start..]);
+    }
+}

@@ -1,0 +1,202 @@
+//! The states of a connection and every transition between them; nothing else moves the state.
+//!
+//! ```text
+//!            we say Close                 the peer's Close, its end of TCP, or the timeout
+//!    Open ───────────────▶ AwaitingClose ────────────────────────────────────▶ Ended
+//!     │                                                                          ▲
+//!     └── the peer's Close (answered), a broken rule, a drop, a lost peer ───────┘
+//! ```
+
+use std::time::Instant;
+
+use crate::close::{Close, CloseCode};
+use crate::error::ProtocolError;
+
+/// Where the closing handshake stands (RFC 6455 §7.1).
+#[derive(Debug)]
+pub(super) enum State {
+    Open,
+    /// We said Close first. Data may still come until the peer's Close does (RFC 6455 §5.5.1).
+    AwaitingClose {
+        sent: Close,
+        until: Instant,
+    },
+    /// No frame is read or written any more; what is left is to end TCP, by `until`.
+    Ended {
+        ending: Ending,
+        until: Instant,
+    },
+}
+
+/// One of the two ends of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// This one.
+    Ours,
+    /// The other.
+    Peers,
+}
+
+/// How a connection ended, and through whom. Not an error: receiving ends with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ending {
+    /// Both sides said Close (RFC 6455 §7.1.4); `close` is what the first one said.
+    Clean {
+        /// The code and reason of the side that closed.
+        close: Close,
+        /// Who said it.
+        first: Side,
+    },
+    /// The peer broke a rule of the protocol or passed a limit; a Close frame told it so.
+    Failed(ProtocolError),
+    /// We said Close, and the peer did not answer it in time or in order.
+    Unanswered {
+        /// What we said.
+        sent: Close,
+    },
+    /// We gave the connection up without waiting for an answer.
+    Dropped {
+        /// What the peer was told, or would have been.
+        close: Close,
+    },
+    /// TCP ended, or the peer went silent, without a Close.
+    Lost(Cause),
+}
+
+/// What was lost, where there was no Close frame.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The peer ended its half of TCP.
+    #[error("Connection dropped by remote peer.")]
+    PeerEnded,
+    /// The transport failed; the text is the system's.
+    #[error("Socket Error: {0}")]
+    Transport(Box<str>),
+    /// Nothing came within the grace after our ping.
+    #[error("Peer not responding.")]
+    PeerSilent,
+    /// Output waited for the whole write timeout and not a byte of it moved.
+    #[error("Peer not reading.")]
+    OutputStalled,
+    /// TCP was gone before the opening handshake was answered.
+    #[error("TCP connection lost before handshake completed.")]
+    BeforeHandshake,
+}
+
+/// How TCP is to be ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Teardown {
+    /// Send what waits, end our half, and read until the peer has ended its own or the deadline passes. A socket
+    /// that is closed with unread input is reset, and a reset can overtake our last frames.
+    Orderly,
+    /// Send what goes out at once, and be gone.
+    Prompt,
+}
+
+impl Ending {
+    /// The code that the application is told (RFC 6455 §7.1.5).
+    pub const fn code(&self) -> CloseCode {
+        match self {
+            Self::Clean { close, .. } | Self::Unanswered { sent: close } | Self::Dropped { close } => {
+                close.code()
+            }
+            Self::Failed(error) => error.close_code(),
+            Self::Lost(_) => CloseCode::ABNORMAL,
+        }
+    }
+
+    /// The reason, its code's default where there was none, or what was lost.
+    #[doc(alias = "closeDescription")]
+    pub fn description(&self) -> String {
+        match self {
+            Self::Clean { close, .. } | Self::Unanswered { sent: close } | Self::Dropped { close } => {
+                close.description().to_owned()
+            }
+            Self::Failed(error) => error.to_string(),
+            Self::Lost(cause) => cause.to_string(),
+        }
+    }
+
+    /// Whether both sides said Close.
+    pub const fn is_clean(&self) -> bool {
+        matches!(self, Self::Clean { .. })
+    }
+
+    /// How TCP is to be ended after it.
+    pub const fn teardown(&self) -> Teardown {
+        match self {
+            Self::Clean { .. } | Self::Failed(_) | Self::Lost(Cause::PeerEnded) => Teardown::Orderly,
+            Self::Unanswered { .. } | Self::Dropped { .. } | Self::Lost(_) => Teardown::Prompt,
+        }
+    }
+}
+
+impl State {
+    /// We say Close: whether the frame is to be sent. A second one is not; the first stands.
+    pub(super) fn close(&mut self, close: &Close, until: Instant) -> bool {
+        let is_first = matches!(self, Self::Open);
+        if is_first {
+            *self = Self::AwaitingClose { sent: close.clone(), until };
+        }
+        is_first
+    }
+
+    /// The peer said Close: what answers it, if it was first (RFC 6455 §5.5.1).
+    pub(super) fn peer_closed(&mut self, close: Close, until: Instant) -> Option<Close> {
+        match std::mem::replace(self, Self::Open) {
+            Self::Open => {
+                let answer = close.answer();
+                *self = Self::Ended { ending: Ending::Clean { close, first: Side::Peers }, until };
+                Some(answer)
+            }
+            Self::AwaitingClose { sent, .. } => {
+                *self = Self::Ended { ending: Ending::Clean { close: sent, first: Side::Ours }, until };
+                None
+            }
+            ended @ Self::Ended { .. } => {
+                *self = ended;
+                None
+            }
+        }
+    }
+
+    /// The peer broke a rule: the Close frame that tells it, unless we have said Close before.
+    pub(super) fn fail(&mut self, error: ProtocolError, until: Instant) -> Option<Close> {
+        let is_told = matches!(self, Self::Open);
+        self.end(Ending::Failed(error), until);
+        is_told.then(|| error.close())
+    }
+
+    /// We give up: whether a Close frame may still be sent. After our own Close the code of the drop counts.
+    pub(super) fn dropped(&mut self, close: Close, until: Instant) -> bool {
+        let is_open = matches!(self, Self::Open);
+        if !matches!(self, Self::Ended { .. }) {
+            *self = Self::Ended { ending: Ending::Dropped { close }, until };
+        }
+        is_open
+    }
+
+    /// TCP ended or nothing comes any more.
+    pub(super) fn lost(&mut self, cause: Cause, until: Instant) {
+        self.end(Ending::Lost(cause), until);
+    }
+
+    /// The closing handshake took too long.
+    pub(super) fn close_timed_out(&mut self, until: Instant) {
+        if let Self::AwaitingClose { sent, .. } = self {
+            let sent = std::mem::replace(sent, Close::EMPTY);
+            *self = Self::Ended { ending: Ending::Unanswered { sent }, until };
+        }
+    }
+
+    /// Ends with `ending`; where we have said Close, what we said stands.
+    fn end(&mut self, ending: Ending, until: Instant) {
+        match self {
+            Self::Open => *self = Self::Ended { ending, until },
+            Self::AwaitingClose { .. } => self.close_timed_out(until),
+            Self::Ended { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The frame header: FIN, reserved bits, opcode, mask bit and length, read and written (RFC 6455 §5.2).
+
+use crate::error::ProtocolError;
+use crate::mask::MaskingKey;
+
+/// The longest header in bytes: two bytes, a 64-bit length and a masking key (RFC 6455 §5.2).
+pub const MAX_HEADER_LEN: usize = 14;
+
+/// The most bytes a control frame's payload may have (RFC 6455 §5.5).
+pub const MAX_CONTROL_PAYLOAD: usize = 125;
+
+/// What a frame is for (RFC 6455 §5.2). Reserved opcodes are not representable: they are a [`ProtocolError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Opcode {
+    /// Goes on with the message that a text or binary frame without FIN began.
+    Continuation,
+    /// Begins a text message.
+    Text,
+    /// Begins a binary message.
+    Binary,
+    /// Begins or answers the closing handshake (RFC 6455 §5.5.1).
+    Close,
+    /// Asks for a pong with the same payload (RFC 6455 §5.5.2).
+    Ping,
+    /// Answers a ping, or says unasked that the sender lives (RFC 6455 §5.5.3).
+    Pong,
+}
+
+impl Opcode {
+    /// The opcode that the low four bits of `bits` name.
+    ///
+    /// # Errors
+    /// [`ProtocolError::ReservedOpcode`] for 3–7 and 11–15.
+    pub const fn from_bits(bits: u8) -> Result<Self, ProtocolError> {
+        match bits & 0x0f {
+            0x0 => Ok(Self::Continuation),
+            0x1 => Ok(Self::Text),
+            0x2 => Ok(Self::Binary),
+            0x8 => Ok(Self::Close),
+            0x9 => Ok(Self::Ping),
+            0xa => Ok(Self::Pong),
+            opcode => Err(ProtocolError::ReservedOpcode { opcode }),
+        }
+    }
+
+    /// The four bits on the wire.
+    pub const fn bits(self) -> u8 {
+        match self {
+            Self::Continuation => 0x0,
+            Self::Text => 0x1,
+            Self::Binary => 0x2,
+            Self::Close => 0x8,
+            Self::Ping => 0x9,
+            Self::Pong => 0xa,
+        }
+    }
+
+    /// Whether this is a Close, Ping or Pong (RFC 6455 §5.5).
+    pub const fn is_control(self) -> bool {
+        self.bits() & 0x8 != 0
+    }
+}
+
+/// A frame's header (RFC 6455 §5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Whether this frame is the last of its message.
+    pub fin: bool,
+    /// The three reserved bits, RSV1 as the highest: `0b100`.
+    pub reserved: u8,
+    /// What the frame is for.
+    pub opcode: Opcode,
+    /// The key that the payload is masked with; a client masks every frame, a server none (RFC 6455 §5.1).
+    pub mask: Option<MaskingKey>,
+    /// The payload's length in bytes, below 2^63.
+    pub payload_len: u64,
+}
+
+impl Header {
+    /// A header without reserved bits and without a mask.
+    pub const fn new(fin: bool, opcode: Opcode, payload_len: u64) -> Self {
+        Self { fin, reserved: 0, opcode, mask: None, payload_len }
+    }
+
+    /// Reads a header from the front of `bytes`: the header and its length in bytes, or `None` while it is
+    /// incomplete. What a rule forbids is refused as soon as the bytes that tell are there.
+    ///
+    /// # Errors
+    /// The rules that hold for every frame, whoever sends it: a reserved opcode, a control frame that is
+    /// fragmented or longer than 125 bytes, a length that is not in its shortest form or has its top bit set.
+    pub fn read(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
+        let Some(&first) = bytes.first() else { return Ok(None) };
+        let opcode = Opcode::from_bits(first)?;
+        let fin = first & 0x80 != 0;
+        if opcode.is_control() && !fin {
+            return Err(ProtocolError::FragmentedControlFrame);
+        }
+        let Some(&second) = bytes.get(1) else { return Ok(None) };
+        let short_len = second & 0x7f;
+        if opcode.is_control() && usize::from(short_len) > MAX_CONTROL_PAYLOAD {
+            return Err(ProtocolError::ControlFrameTooLong);
+        }
+        let (payload_len, after_len) = match short_len {
+            126 => {
+                let Some(length) = bytes.get(2..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
+                (minimal(u64::from(u16::from_be_bytes(*length)), 126)?, 4)
+            }
+            127 => {
+                let Some(length) = bytes.get(2..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
+                (minimal(u64::from_be_bytes(*length), 1 << 16)?, 10)
+            }
+            length => (u64::from(length), 2),
+        };
+        if payload_len >> 63 != 0 {
+            return Err(ProtocolError::LengthTopBitSet { length: payload_len });
+        }
+        let (mask, len) = if second & 0x80 == 0 {
+            (None, after_len)
+        } else {
+            let Some(key) = bytes.get(after_len..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
+            (Some(MaskingKey(*key)), after_len + 4)
+        };
+        Ok(Some((Self { fin, reserved: (first >> 4) & 0b111, opcode, mask, payload_len }, len)))
+    }
+
+    /// Appends the header to `output`, its length in the shortest form.
+    pub fn write(&self, output: &mut Vec<u8>) {
+        let mut bytes = [0; MAX_HEADER_LEN];
+        bytes[0] = (u8::from(self.fin) << 7) | ((self.reserved & 0b111) << 4) | self.opcode.bits();
+        let length = self.payload_len;
+        let mut end = match length {
+            0..=125 => {
+                bytes[1] = length.to_be_bytes()[7];
+                2
+            }
+            126..=0xffff => {
+                bytes[1] = 126;
+                bytes[2..4].copy_from_slice(&length.to_be_bytes()[6..]);
+                4
+            }
+            _ => {
+                bytes[1] = 127;
+                bytes[2..10].copy_from_slice(&length.to_be_bytes());
+                10
+            }
+        };
+        if let Some(MaskingKey(key)) = self.mask {
+            bytes[1] |= 0x80;
+            bytes[end..end + 4].copy_from_slice(&key);
+            end += 4;
+        }
+        output.extend_from_slice(&bytes[..end]);
+    }
+}
+
+/// RFC 6455 §5.2: "the minimal number of bytes MUST be used to encode the length".
+fn minimal(length: u64, least: u64) -> Result<u64, ProtocolError> {
+    if length < least { Err(ProtocolError::LengthNotMinimal { length }) } else { Ok(length) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(header: Header) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        header.write(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn f1_1_what_is_written_is_read_back_at_every_length_boundary() {
+        for opcode in [Opcode::Continuation, Opcode::Text, Opcode::Binary] {
+            for length in [0, 1, 125, 126, 65_535, 65_536, (1 << 63) - 1] {
+                for (fin, reserved) in [(true, 0), (false, 0b101), (true, 0b111)] {
+                    for mask in [None, Some(MaskingKey([1, 2, 3, 4]))] {
+                        let header = Header { fin, reserved, opcode, mask, payload_len: length };
+                        let bytes = written(header);
+                        assert_eq!(Header::read(&bytes), Ok(Some((header, bytes.len()))));
+                    }
+                }
+            }
+        }
+        for opcode in [Opcode::Close, Opcode::Ping, Opcode::Pong] {
+            for length in [0, 1, 125] {
+                let header = Header::new(true, opcode, length);
+                assert_eq!(Header::read(&written(header)), Ok(Some((header, 2))));
+            }
+        }
+    }
+
+    #[test]
+    fn f1_2_a_header_cut_anywhere_is_incomplete() {
+        let header =
+            Header { mask: Some(MaskingKey([9, 8, 7, 6])), ..Header::new(true, Opcode::Binary, 70_000) };
+        let bytes = written(header);
+        for cut in 0..bytes.len() {
+            assert_eq!(Header::read(&bytes[..cut]), Ok(None));
+        }
+    }
+
+    #[test]
+    fn f1_3_the_vectors_of_the_reference() {
+        let zero_key_ping = Header { mask: Some(MaskingKey([0; 4])), ..Header::new(true, Opcode::Ping, 0) };
+        assert_eq!(written(zero_key_ping), [0x89, 0x80, 0, 0, 0, 0]);
+        let key = Some(MaskingKey([0xaa, 0xbb, 0xcc, 0xdd]));
+        let two_hundred = Header { mask: key, ..Header::new(true, Opcode::Binary, 200) };
+        assert_eq!(written(two_hundred), [0x82, 0xfe, 0, 0xc8, 0xaa, 0xbb, 0xcc, 0xdd]);
+        let long = Header { mask: key, ..Header::new(true, Opcode::Binary, 66_000) };
+        let expected = [0x82, 0xff, 0, 0, 0, 0, 0, 1, 1, 0xd0, 0xaa, 0xbb, 0xcc, 0xdd];
+        assert_eq!(written(long), expected);
+    }
+
+    #[test]
+    fn f1_5_lengths_are_written_in_their_shortest_form() {
+        for (length, bytes) in [(125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
+            assert_eq!(written(Header::new(true, Opcode::Text, length)).len(), bytes);
+        }
+    }
+
+    #[test]
+    fn c9_20_lengths_in_a_longer_form_than_needed_are_refused() {
+        assert_eq!(Header::read(&[0x81, 126, 0, 125]), Err(ProtocolError::LengthNotMinimal { length: 125 }));
+        assert_eq!(
+            Header::read(&[0x81, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff]),
+            Err(ProtocolError::LengthNotMinimal { length: 65_535 })
+        );
+    }
+
+    #[test]
+    fn a_length_with_its_top_bit_set_is_refused() {
+        let bytes = [0x82, 127, 0x80, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(Header::read(&bytes), Err(ProtocolError::LengthTopBitSet { length: 1 << 63 }));
+    }
+
+    #[test]
+    fn c9_13_rules_are_judged_by_the_first_byte_that_tells() {
+        assert_eq!(Header::read(&[0x83]), Err(ProtocolError::ReservedOpcode { opcode: 3 }));
+        assert_eq!(Header::read(&[0x09]), Err(ProtocolError::FragmentedControlFrame));
+        assert_eq!(Header::read(&[0x89, 126]), Err(ProtocolError::ControlFrameTooLong));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic_the_reader(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
+            let _ = Header::read(&bytes);
+        }
+
+        #[test]
+        fn what_is_read_is_written_back(bytes in proptest::collection::vec(any::<u8>(), 14)) {
+            if let Ok(Some((header, len))) = Header::read(&bytes) {
+                prop_assert_eq!(written(header), &bytes[..len]);
+            }
+        }
+    }
+}

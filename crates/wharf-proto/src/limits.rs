@@ -1,0 +1,22 @@
+//! What a peer may cost us: plain data.
+
+/// Bounds on what one peer's frames and messages may take (all in one place, so that they can be read at once).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest payload of any one frame, in bytes. A longer one is refused from its header with 1009, before
+    /// any payload comes. Default 65,536, the reference's.
+    pub max_frame_size: u64,
+    /// The most bytes that the fragments of one message may have together. The fragment whose header passes it
+    /// is refused with 1009. A message in one frame has the frame's limit only, and frames handed on without
+    /// assembly have no limit on their sum. Default 1,048,576, the reference's.
+    pub max_message_size: u64,
+    /// The most frames that one message may be cut into, empty ones included; the next one is refused with 1008.
+    /// It bounds the work of a message that never ends; memory follows bytes, not fragments. Default 131,072.
+    pub max_fragments: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_frame_size: 65_536, max_message_size: 1_048_576, max_fragments: 131_072 }
+    }
+}

@@ -1,0 +1,251 @@
+//! Messages: whole ones, and those whose fragments are still coming (RFC 6455 §5.4, §5.6).
+
+use bytes::Bytes;
+
+use crate::error::ProtocolError;
+use crate::frame::Opcode;
+use crate::limits::Limits;
+use crate::utf8::SplitCharacter;
+
+/// A message that is owned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// UTF-8.
+    Text(String),
+    /// Any bytes.
+    Binary(Bytes),
+}
+
+impl Message {
+    /// The message, lent.
+    pub fn as_ref(&self) -> MessageRef<'_> {
+        match self {
+            Self::Text(text) => MessageRef::Text(text),
+            Self::Binary(bytes) => MessageRef::Binary(bytes),
+        }
+    }
+
+    /// The content, of either kind.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.as_ref().as_bytes()
+    }
+
+    /// The content's length in bytes.
+    #[expect(clippy::len_without_is_empty, reason = "an empty message is a message, not the lack of one")]
+    pub fn len(&self) -> usize {
+        self.as_bytes().len()
+    }
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&str> for Message {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<Bytes> for Message {
+    fn from(bytes: Bytes) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Message {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Binary(bytes.into())
+    }
+}
+
+impl From<&[u8]> for Message {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Binary(Bytes::copy_from_slice(bytes))
+    }
+}
+
+impl From<MessageRef<'_>> for Message {
+    fn from(message: MessageRef<'_>) -> Self {
+        match message {
+            MessageRef::Text(text) => text.into(),
+            MessageRef::Binary(bytes) => bytes.into(),
+        }
+    }
+}
+
+/// A message that is lent: what a handler sees of a message where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageRef<'a> {
+    /// UTF-8.
+    Text(&'a str),
+    /// Any bytes.
+    Binary(&'a [u8]),
+}
+
+impl<'a> MessageRef<'a> {
+    /// The content, of either kind.
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// The opcode of its first frame.
+    pub const fn opcode(&self) -> Opcode {
+        match self {
+            Self::Text(_) => Opcode::Text,
+            Self::Binary(_) => Opcode::Binary,
+        }
+    }
+}
+
+impl<'a> From<&'a str> for MessageRef<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a [u8]> for MessageRef<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl<'a> From<&'a Message> for MessageRef<'a> {
+    fn from(message: &'a Message) -> Self {
+        message.as_ref()
+    }
+}
+
+/// A message whose end has not come. Its memory follows the bytes that came, never those that were announced,
+/// and never the number of fragments.
+#[derive(Debug)]
+pub(crate) struct PartialMessage {
+    content: Content,
+    /// What the headers so far announce together, in bytes.
+    announced: u64,
+    fragments: u32,
+}
+
+/// What is kept of a message until it ends.
+#[derive(Debug)]
+enum Content {
+    Text {
+        text: String,
+        split: SplitCharacter,
+    },
+    Binary(Vec<u8>),
+    /// Frames are handed on one by one: all that is remembered of a text is the character that a frame cut.
+    FramesOfText(SplitCharacter),
+    FramesOfBinary,
+    /// Nobody will read it: we have said Close (RFC 6455 §5.5.1).
+    Discarded,
+}
+
+impl PartialMessage {
+    /// A message that a text or binary frame begins, to be assembled, or to be handed on frame by frame.
+    pub(crate) fn begin(opcode: Opcode, assemble: bool) -> Self {
+        let content = match (opcode, assemble) {
+            (Opcode::Text, true) => Content::Text { text: String::new(), split: SplitCharacter::default() },
+            (Opcode::Text, false) => Content::FramesOfText(SplitCharacter::default()),
+            (_, true) => Content::Binary(Vec::new()),
+            (_, false) => Content::FramesOfBinary,
+        };
+        Self { content, announced: 0, fragments: 0 }
+    }
+
+    /// A message of which only the order of its frames matters.
+    pub(crate) const fn begin_discarded() -> Self {
+        Self { content: Content::Discarded, announced: 0, fragments: 0 }
+    }
+
+    /// Forgets what has come and what will.
+    pub(crate) fn discard(&mut self) {
+        self.content = Content::Discarded;
+    }
+
+    /// Counts a fragment by its header. The limit on the sum is for what is assembled.
+    pub(crate) fn announce(
+        &mut self,
+        payload_len: u64,
+        is_whole: bool,
+        limits: &Limits,
+    ) -> Result<(), ProtocolError> {
+        self.announced = self.announced.saturating_add(payload_len);
+        self.fragments = self.fragments.saturating_add(1);
+        if matches!(self.content, Content::Discarded) {
+            return Ok(());
+        }
+        if self.fragments > limits.max_fragments {
+            return Err(ProtocolError::TooManyFragments { limit: limits.max_fragments });
+        }
+        let is_assembled = matches!(self.content, Content::Text { .. } | Content::Binary(_));
+        if is_assembled && !is_whole && self.announced > limits.max_message_size {
+            return Err(ProtocolError::MessageTooLarge {
+                length: self.announced,
+                limit: limits.max_message_size,
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes the next bytes, unmasked, of a fragment's payload.
+    pub(crate) fn append(&mut self, chunk: &[u8]) -> Result<(), ProtocolError> {
+        match &mut self.content {
+            Content::Text { text, split } => split.check(chunk, |complete| text.push_str(complete))?,
+            Content::Binary(bytes) => bytes.extend_from_slice(chunk),
+            Content::FramesOfText(split) => split.check(chunk, |_| ())?,
+            Content::FramesOfBinary | Content::Discarded => {}
+        }
+        Ok(())
+    }
+
+    /// The message, now that its last fragment has come; `None` where its frames were handed on or discarded.
+    pub(crate) fn end(self) -> Result<Option<Message>, ProtocolError> {
+        match self.content {
+            Content::Text { split, .. } | Content::FramesOfText(split) if !split.is_none() => {
+                Err(ProtocolError::InvalidUtf8)
+            }
+            Content::Text { text, .. } => Ok(Some(Message::Text(text))),
+            Content::Binary(bytes) => Ok(Some(Message::Binary(bytes.into()))),
+            Content::FramesOfText(_) | Content::FramesOfBinary | Content::Discarded => Ok(None),
+        }
+    }
+}
+
+impl From<crate::utf8::InvalidUtf8> for ProtocolError {
+    fn from(_: crate::utf8::InvalidUtf8) -> Self {
+        Self::InvalidUtf8
+    }
+}
+
+/// A message from the peer: lent where its one frame lies in the input, or owned where it came in pieces.
+#[derive(Debug, PartialEq, Eq)]
+pub enum MessageCow<'a> {
+    /// Lies in the input.
+    Borrowed(MessageRef<'a>),
+    /// Was assembled; whoever takes it takes its memory, without a copy.
+    Owned(Message),
+}
+
+impl MessageCow<'_> {
+    /// The message, lent.
+    pub fn as_ref(&self) -> MessageRef<'_> {
+        match self {
+            Self::Borrowed(message) => *message,
+            Self::Owned(message) => message.as_ref(),
+        }
+    }
+
+    /// The message, owned; copied only where it lies in the input.
+    pub fn into_owned(self) -> Message {
+        match self {
+            Self::Borrowed(message) => message.into(),
+            Self::Owned(message) => message,
+        }
+    }
+}

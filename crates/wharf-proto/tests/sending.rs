@@ -1,0 +1,109 @@
+//! What goes out: messages in fragments or whole, control frames, and what is refused.
+
+mod support;
+
+use std::num::NonZeroUsize;
+
+use proptest::prelude::*;
+use support::*;
+use wharf_proto::connection::{Config, Connection, Input, PreparedMessage};
+use wharf_proto::mask::MaskingKey;
+use wharf_proto::{MessageRef, SendError};
+
+fn sent(threshold: Option<usize>, message: MessageRef<'_>) -> Vec<Frame> {
+    let fragmentation_threshold = threshold.and_then(NonZeroUsize::new);
+    let mut server = Server::with(Config { fragmentation_threshold, ..Config::default() });
+    server.connection.send(message, &mut server.output).unwrap();
+    server.answers()
+}
+
+fn lengths(frames: &[Frame]) -> Vec<usize> {
+    frames.iter().map(|frame| frame.payload.len()).collect()
+}
+
+#[test]
+fn c2_2_empty_messages_are_one_empty_frame_each() {
+    assert_eq!(sent(Some(10), "".into()), [text("")]);
+    assert_eq!(sent(Some(10), b"".as_slice().into()), [binary("")]);
+}
+
+#[test]
+fn o5_effect_fragments_have_the_threshold_and_the_remainder() {
+    let frames = sent(Some(10), MessageRef::Binary(&[7; 25]));
+    let expected =
+        [binary([7; 10]).more_follows(), continuation([7; 10]).more_follows(), continuation([7; 5])];
+    assert_eq!(frames, expected);
+}
+
+#[test]
+fn o5_default_is_16384_bytes() {
+    let default = Config::default().fragmentation_threshold.map(NonZeroUsize::get);
+    assert_eq!(lengths(&sent(default, MessageRef::Binary(&[0; 16_384]))), [16_384]);
+    assert_eq!(lengths(&sent(default, MessageRef::Binary(&[0; 16_385]))), [16_384, 1]);
+    assert_eq!(lengths(&sent(default, MessageRef::Binary(&[0; 32_768]))), [16_384, 16_384]);
+}
+
+#[test]
+fn o4_disabled_sends_one_frame_of_any_length() {
+    assert_eq!(lengths(&sent(None, MessageRef::Binary(&[0; 70_000]))), [70_000]);
+}
+
+#[test]
+fn c3_1_a_ping_or_pong_holds_up_to_125_bytes() {
+    let mut server = Server::open();
+    server.connection.ping(&[1; 125], &mut server.output).unwrap();
+    server.connection.pong(b"unasked", &mut server.output).unwrap();
+    assert_eq!(server.answers(), [ping([1; 125]), pong("unasked")]);
+    let refused = Err(SendError::ControlPayloadTooLong { length: 126 });
+    assert_eq!(server.connection.ping(&[1; 126], &mut server.output), refused);
+    assert_eq!(server.connection.pong(&[1; 126], &mut server.output), refused);
+    assert_eq!(server.answers(), []);
+}
+
+#[test]
+fn a_prepared_message_is_what_a_send_writes() {
+    let config = Config { fragmentation_threshold: NonZeroUsize::new(4), ..Config::default() };
+    let prepared = PreparedMessage::new("prepared".into(), &config);
+    let mut server = Server::with(config);
+    server.connection.send_prepared(&prepared, &mut server.output).unwrap();
+    assert_eq!(server.output.len(), prepared.wire_len());
+    assert_eq!(server.answers(), [text("prep").more_follows(), continuation("ared")]);
+}
+
+#[test]
+fn f1_6_each_frame_of_a_client_is_masked_with_a_key_of_its_own() {
+    let now = std::time::Instant::now();
+    let mut next = 0;
+    let config = Config { fragmentation_threshold: NonZeroUsize::new(2), ..Config::default() };
+    let keys = move || {
+        next += 1;
+        MaskingKey([next; 4])
+    };
+    let mut client = Connection::client(config.into(), keys, now);
+    let mut output = Vec::new();
+    client.send("abc".into(), &mut output).unwrap();
+    assert_eq!(output, [0x01, 0x82, 1, 1, 1, 1, b'a' ^ 1, b'b' ^ 1, 0x80, 0x81, 2, 2, 2, 2, b'c' ^ 2]);
+}
+
+proptest! {
+    #[test]
+    fn what_a_client_sends_a_server_receives(
+        message in prop_oneof![
+            any::<String>().prop_map(wharf_proto::Message::from),
+            proptest::collection::vec(any::<u8>(), 0..400).prop_map(wharf_proto::Message::from),
+        ],
+        threshold in 1usize..50,
+        key in any::<[u8; 4]>(),
+    ) {
+        let now = std::time::Instant::now();
+        let config = Config { fragmentation_threshold: NonZeroUsize::new(threshold), ..Config::default() };
+        let mut client = Connection::client(config.into(), move || MaskingKey(key), now);
+        let mut wire = Vec::new();
+        client.send(message.as_ref(), &mut wire).unwrap();
+        let mut server = Server::open();
+        server.reads(&wire);
+        prop_assert_eq!(&server.events, &[Seen::Message(message)]);
+        let mut input = Input::new(&mut wire);
+        prop_assert!(client.receive(&mut input, &mut Vec::new(), now).is_none(), "its own frames are masked");
+    }
+}
