@@ -1,1 +1,11 @@
 //! A WebSocket server for tokio and hyper.
+
+mod config;
+#[allow(dead_code, reason = "the server that uses it comes next")]
+mod cookie;
+mod date;
+mod network;
+
+pub use config::{ConfigError, LONGEST_TIME, ServerConfig, UNLIMITED};
+pub use cookie::{CookieError, CookieField, Cookies, SetCookie};
+pub use network::{IpNetwork, NetworkError};

@@ -1,0 +1,510 @@
+//! What a server allows, promises and waits for: every option, its default and its limits.
+
+use std::time::Duration;
+
+use crate::network::IpNetwork;
+
+/// Says of a limit in bytes that there is none.
+///
+/// ```
+/// use wharf::{ServerConfig, UNLIMITED};
+///
+/// let config = ServerConfig::default().max_received_frame_size(UNLIMITED);
+/// assert!(config.validate().is_ok());
+/// ```
+pub const UNLIMITED: usize = usize::MAX;
+
+/// The options of a server, plain data with a default for each.
+///
+/// Start from [`Default`], change what should differ, by field or in a chain, and give it to the server. It is
+/// validated once, when the server is mounted, and holds for the connections accepted under it from then on.
+///
+/// ```
+/// use std::time::Duration;
+/// use wharf::ServerConfig;
+///
+/// let config = ServerConfig::default()
+///     .max_received_frame_size(1 << 20)
+///     .keepalive_interval(Duration::from_secs(60));
+/// ```
+///
+/// Sizes are in bytes; where a size may be [`UNLIMITED`], that has to be said. Every time is a [`Duration`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+// Each is a switch of its own, with the meaning that users of the reference know it by.
+#[expect(clippy::struct_excessive_bools)]
+pub struct ServerConfig {
+    /// Longest payload of any one frame, in bytes. Default 65,536.
+    ///
+    /// A frame that announces one byte more ends the connection with close code 1009, before any of its payload
+    /// is read. Browsers send a message as one frame, so this is the limit that their users meet first: raise it
+    /// together with [`max_received_message_size`](Self::max_received_message_size) where large messages come
+    /// from browsers. A higher limit lets each peer make the server hold that much.
+    #[doc(alias = "maxReceivedFrameSize")]
+    pub max_received_frame_size: usize,
+
+    /// Longest message that comes in fragments, in bytes over all of them. Default 1,048,576.
+    ///
+    /// The fragment that passes the limit ends the connection with close code 1009. A message in one frame is
+    /// bound by [`max_received_frame_size`](Self::max_received_frame_size) alone, and without
+    /// [`assemble_fragments`](Self::assemble_fragments) this option has no effect. A higher limit lets each peer
+    /// make the server hold that much.
+    #[doc(alias = "maxReceivedMessageSize")]
+    pub max_received_message_size: usize,
+
+    /// Whether messages longer than [`fragmentation_threshold`](Self::fragmentation_threshold) go out in
+    /// fragments. Default true.
+    ///
+    /// Without, every message is one frame, whatever its length, and a ping cannot pass between.
+    #[doc(alias = "fragmentOutgoingMessages")]
+    pub fragment_outgoing_messages: bool,
+
+    /// Longest payload of a frame that goes out, in bytes. Default 16,384.
+    ///
+    /// A longer message is sent as frames of exactly this length and a last one with the rest. Smaller frames let
+    /// control frames pass sooner and cost more headers.
+    #[doc(alias = "fragmentationThreshold")]
+    pub fragmentation_threshold: usize,
+
+    /// Whether silent connections are pinged. Default true.
+    ///
+    /// Without, a peer that vanished is noticed only when something is sent to it, and the three options on pings
+    /// and native keepalive are ignored.
+    pub keepalive: bool,
+
+    /// How long a connection may be silent before it is pinged. Default 20 s.
+    ///
+    /// Whatever is received starts it anew. With [`use_native_keepalive`](Self::use_native_keepalive) it is the
+    /// idle time of TCP's keepalive instead. Shorter finds dead peers sooner and wakes phones more often.
+    #[doc(alias = "keepaliveInterval")]
+    pub keepalive_interval: Duration,
+
+    /// Whether a connection that stays silent after a ping is dropped. Default true.
+    ///
+    /// Without, there is a ping every [`keepalive_interval`](Self::keepalive_interval) and no drop.
+    #[doc(alias = "dropConnectionOnKeepaliveTimeout")]
+    pub drop_connection_on_keepalive_timeout: bool,
+
+    /// How long after a ping something must arrive. Default 10 s.
+    ///
+    /// After it the connection is dropped without a Close frame, close code 1006, "Peer not responding.". The
+    /// time starts when the ping has left for the socket, and does not run while the application holds reading.
+    /// Ignored without [`keepalive`](Self::keepalive), without
+    /// [`drop_connection_on_keepalive_timeout`](Self::drop_connection_on_keepalive_timeout) and with
+    /// [`use_native_keepalive`](Self::use_native_keepalive).
+    #[doc(alias = "keepaliveGracePeriod")]
+    pub keepalive_grace_period: Duration,
+
+    /// Whether TCP's keepalive takes the place of WebSocket pings. Default false.
+    ///
+    /// With it the kernel probes the peer, which costs no frames and reaches no further than the next proxy.
+    /// Without [`keepalive`](Self::keepalive) there is neither.
+    #[doc(alias = "useNativeKeepalive")]
+    pub use_native_keepalive: bool,
+
+    /// Whether the fragments of a message are put together before the application sees it. Default true.
+    ///
+    /// Without, every frame is handed over as it comes, a message in one frame also as a message, and
+    /// [`max_received_message_size`](Self::max_received_message_size) has no effect.
+    #[doc(alias = "assembleFragments")]
+    pub assemble_fragments: bool,
+
+    /// Whether every valid handshake is accepted without asking. Default false.
+    ///
+    /// With it the first offered subprotocol is taken, the client's origin is echoed and no path is looked at:
+    /// pages of any origin may connect, in the name of whoever reads them.
+    #[doc(alias = "autoAcceptConnections")]
+    pub auto_accept_connections: bool,
+
+    /// How long the peer has to answer our Close frame. Default 5 s.
+    ///
+    /// After it TCP is closed all the same, and the connection ends with our code. Zero does not wait at all.
+    #[doc(alias = "closeTimeout")]
+    pub close_timeout: Duration,
+
+    /// Whether small writes go out at once (`TCP_NODELAY`). Default true.
+    ///
+    /// Without, the kernel may hold a small write back until what went before it is acknowledged: fewer packets,
+    /// and up to 40 ms more for a message on its own.
+    #[doc(alias = "disableNagleAlgorithm")]
+    pub disable_nagle_algorithm: bool,
+
+    /// Whether `X-Forwarded-For` is left unread. Default false: the header counts.
+    ///
+    /// Any client can send the header. Where no proxy sets it, turn this on, or name the proxies in
+    /// [`trusted_proxies`](Self::trusted_proxies): otherwise the remote address is whatever the client says.
+    #[doc(alias = "ignoreXForwardedFor")]
+    pub ignore_x_forwarded_for: bool,
+
+    /// Whether the offered extensions are parsed. Default true.
+    ///
+    /// Without, a request lists none.
+    #[doc(alias = "parseExtensions")]
+    pub parse_extensions: bool,
+
+    /// Whether the cookies of a request are parsed. Default true.
+    ///
+    /// Without, a request lists none.
+    #[doc(alias = "parseCookies")]
+    pub parse_cookies: bool,
+
+    /// The proxies whose `X-Forwarded-For` counts. Default none named.
+    ///
+    /// Where any is named, the header counts only on connections from one of them, and the remote address is the
+    /// last one in it that is not itself a named proxy: what stands before that was written by the client. Where
+    /// none is named, [`ignore_x_forwarded_for`](Self::ignore_x_forwarded_for) alone decides. A network's text
+    /// that is none fails to parse, before it gets here.
+    pub trusted_proxies: Vec<IpNetwork>,
+
+    /// How long an opening handshake may take, over all: from the TCP connection, or from the end of the previous
+    /// response on it, until the application has accepted or rejected the request. Default 10 s.
+    ///
+    /// A request head that is not complete by then is answered with 408, a request that is not decided with 503.
+    /// Longer serves slow links and slow decisions, and lets idle sockets wait longer at our cost.
+    pub handshake_timeout: Duration,
+
+    /// How many requests may wait for the application to decide, at once. Default 1,024.
+    ///
+    /// Those beyond are answered with 503, before the application hears of them.
+    pub max_pending_requests: usize,
+
+    /// How many connections may be open at once. Default 1,000,000.
+    ///
+    /// Handshakes beyond are answered with 503, before the application hears of them.
+    pub max_connections: usize,
+
+    /// How many fragments a message may come in. Default 131,072.
+    ///
+    /// One more ends the connection with close code 1008. Each fragment costs time and, while none has a payload,
+    /// no limit in bytes would ever bite.
+    pub max_fragments: u32,
+
+    /// How much may wait to be sent on one connection, in bytes. Default 1,048,576.
+    ///
+    /// With that much waiting, `send` waits until the peer has taken some, and `try_send` hands the message back.
+    /// A message longer than the whole is taken where nothing waits. More smooths bursts, and is what each peer
+    /// that does not read can make the server hold.
+    pub max_buffered_amount: usize,
+
+    /// How many received messages may wait for `recv` on one connection. Default 256.
+    ///
+    /// With that many waiting, reading stops until `recv` has taken some, and TCP holds the peer back.
+    pub max_unread_messages: usize,
+
+    /// How long output may stand still, not one byte of it taken by the peer. Default 30 s.
+    ///
+    /// After it the connection is dropped without a Close frame, close code 1006. Longer waits for peers that
+    /// sleep, and lets those that never read hold their memory longer.
+    pub write_timeout: Duration,
+
+    /// How many events may wait for the server's event stream. Default 4,096.
+    ///
+    /// Beyond it the connections concerned wait with what they have to report until the application has taken
+    /// some, so that it falls behind on its clients and not in memory.
+    pub max_pending_events: usize,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            max_received_frame_size: 64 * 1024,
+            max_received_message_size: 1024 * 1024,
+            fragment_outgoing_messages: true,
+            fragmentation_threshold: 16 * 1024,
+            keepalive: true,
+            keepalive_interval: Duration::from_secs(20),
+            drop_connection_on_keepalive_timeout: true,
+            keepalive_grace_period: Duration::from_secs(10),
+            use_native_keepalive: false,
+            assemble_fragments: true,
+            auto_accept_connections: false,
+            close_timeout: Duration::from_secs(5),
+            disable_nagle_algorithm: true,
+            ignore_x_forwarded_for: false,
+            parse_extensions: true,
+            parse_cookies: true,
+            trusted_proxies: Vec::new(),
+            handshake_timeout: Duration::from_secs(10),
+            max_pending_requests: 1024,
+            max_connections: 1_000_000,
+            max_fragments: 128 * 1024,
+            max_buffered_amount: 1024 * 1024,
+            max_unread_messages: 256,
+            write_timeout: Duration::from_secs(30),
+            max_pending_events: 4096,
+        }
+    }
+}
+
+/// One setter a field. A macro, because no function can name a field, and twenty-five bodies that must not differ
+/// are better written once.
+macro_rules! setters {
+    ($($field:ident: $kind:ty),* $(,)?) => {
+        /// Setters of the same names, to be chained. What each option means stands at its field.
+        impl ServerConfig {
+            $(
+                #[doc = concat!("Sets [`", stringify!($field), "`](ServerConfig#structfield.", stringify!($field), ").")]
+                #[must_use]
+                pub fn $field(mut self, $field: $kind) -> Self {
+                    self.$field = $field;
+                    self
+                }
+            )*
+        }
+    };
+}
+
+setters! {
+    max_received_frame_size: usize,
+    max_received_message_size: usize,
+    fragment_outgoing_messages: bool,
+    fragmentation_threshold: usize,
+    keepalive: bool,
+    keepalive_interval: Duration,
+    drop_connection_on_keepalive_timeout: bool,
+    keepalive_grace_period: Duration,
+    use_native_keepalive: bool,
+    assemble_fragments: bool,
+    auto_accept_connections: bool,
+    close_timeout: Duration,
+    disable_nagle_algorithm: bool,
+    ignore_x_forwarded_for: bool,
+    parse_extensions: bool,
+    parse_cookies: bool,
+    trusted_proxies: Vec<IpNetwork>,
+    handshake_timeout: Duration,
+    max_pending_requests: usize,
+    max_connections: usize,
+    max_fragments: u32,
+    max_buffered_amount: usize,
+    max_unread_messages: usize,
+    write_timeout: Duration,
+    max_pending_events: usize,
+}
+
+impl ServerConfig {
+    /// Looks for values without meaning, and names the first.
+    ///
+    /// Mounting a server does this by itself. A zero in an option that the others leave without effect (the grace
+    /// period of a keepalive that is off) is no error.
+    ///
+    /// # Errors
+    /// A size, count or threshold of 0; a time of 0 where that means nothing; a time over [`LONGEST_TIME`].
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        at_least_one("max_received_frame_size", self.max_received_frame_size)?;
+        at_least_one("max_received_message_size", self.max_received_message_size)?;
+        at_least_one("fragmentation_threshold", self.fragmentation_threshold)?;
+
+        let pings = self.keepalive && !self.use_native_keepalive;
+        let drops = pings && self.drop_connection_on_keepalive_timeout;
+        time("keepalive_interval", self.keepalive_interval, self.keepalive)?;
+        time("keepalive_grace_period", self.keepalive_grace_period, drops)?;
+        time("close_timeout", self.close_timeout, false)?;
+        time("handshake_timeout", self.handshake_timeout, true)?;
+        time("write_timeout", self.write_timeout, true)?;
+
+        at_least_one("max_pending_requests", self.max_pending_requests)?;
+        at_least_one("max_connections", self.max_connections)?;
+        at_least_one("max_fragments", self.max_fragments)?;
+        at_least_one("max_buffered_amount", self.max_buffered_amount)?;
+        at_least_one("max_unread_messages", self.max_unread_messages)?;
+        at_least_one("max_pending_events", self.max_pending_events)
+    }
+}
+
+/// The longest time that an option may name: a year.
+///
+/// A deadline must be a moment that the clock can reach.
+pub const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// An option with a value that means nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{option} is {value}, but must be {allowed}")]
+#[non_exhaustive]
+pub struct ConfigError {
+    /// The option's name, as the field is called.
+    pub option: &'static str,
+    /// The value that came.
+    pub value: String,
+    /// What would be allowed.
+    pub allowed: &'static str,
+}
+
+fn at_least_one<N: Copy + PartialEq + From<u8>>(option: &'static str, count: N) -> Result<(), ConfigError> {
+    if count == N::from(0) {
+        return Err(ConfigError { option, value: "0".to_owned(), allowed: "at least 1" });
+    }
+    Ok(())
+}
+
+pub(crate) fn time(
+    option: &'static str,
+    time: Duration,
+    zero_is_meaningless: bool,
+) -> Result<(), ConfigError> {
+    let allowed = match (zero_is_meaningless && time.is_zero(), time > LONGEST_TIME) {
+        (false, false) => return Ok(()),
+        (true, _) => "longer than 0",
+        (false, true) => "at most 365 days",
+    };
+    Err(ConfigError { option, value: format!("{time:?}"), allowed })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NO_TIME: Duration = Duration::ZERO;
+    const TOO_LONG: Duration = Duration::MAX;
+
+    fn refusal(config: &ServerConfig) -> String {
+        config.validate().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn o19_1_the_default_configuration_has_exactly_these_names_and_values() {
+        let printed = format!("{:#?}", ServerConfig::default());
+        let lines: Vec<_> = printed.lines().map(str::trim).collect();
+        assert_eq!(
+            lines,
+            [
+                "ServerConfig {",
+                "max_received_frame_size: 65536,",
+                "max_received_message_size: 1048576,",
+                "fragment_outgoing_messages: true,",
+                "fragmentation_threshold: 16384,",
+                "keepalive: true,",
+                "keepalive_interval: 20s,",
+                "drop_connection_on_keepalive_timeout: true,",
+                "keepalive_grace_period: 10s,",
+                "use_native_keepalive: false,",
+                "assemble_fragments: true,",
+                "auto_accept_connections: false,",
+                "close_timeout: 5s,",
+                "disable_nagle_algorithm: true,",
+                "ignore_x_forwarded_for: false,",
+                "parse_extensions: true,",
+                "parse_cookies: true,",
+                "trusted_proxies: [],",
+                "handshake_timeout: 10s,",
+                "max_pending_requests: 1024,",
+                "max_connections: 1000000,",
+                "max_fragments: 131072,",
+                "max_buffered_amount: 1048576,",
+                "max_unread_messages: 256,",
+                "write_timeout: 30s,",
+                "max_pending_events: 4096,",
+                "}",
+            ]
+        );
+        assert_eq!(ServerConfig::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_setter_changes_its_own_option_and_no_other() {
+        let networks = vec!["10.0.0.0/8".parse().unwrap()];
+        let config = ServerConfig::default().keepalive(false).trusted_proxies(networks.clone());
+        let expected =
+            ServerConfig { keepalive: false, trusted_proxies: networks, ..ServerConfig::default() };
+        assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn o2_bad_zero_is_refused_by_name() {
+        assert_eq!(
+            refusal(&ServerConfig::default().max_received_frame_size(0)),
+            "max_received_frame_size is 0, but must be at least 1"
+        );
+    }
+
+    #[test]
+    fn o2_disabled_unlimited_is_said_explicitly() {
+        let config =
+            ServerConfig::default().max_received_frame_size(UNLIMITED).max_received_message_size(UNLIMITED);
+        assert_eq!(config.validate(), Ok(()));
+    }
+
+    #[test]
+    fn o3_bad_zero_is_refused_by_name() {
+        assert_eq!(
+            refusal(&ServerConfig::default().max_received_message_size(0)),
+            "max_received_message_size is 0, but must be at least 1"
+        );
+    }
+
+    #[test]
+    fn o5_bad_zero_is_refused_by_name_also_without_fragmenting() {
+        let config = ServerConfig::default().fragmentation_threshold(0);
+        let expected = "fragmentation_threshold is 0, but must be at least 1";
+        assert_eq!(refusal(&config), expected);
+        assert_eq!(refusal(&config.fragment_outgoing_messages(false)), expected);
+    }
+
+    #[test]
+    fn o7_bad_zero_is_refused_by_name_with_keepalive_of_either_kind() {
+        let config = ServerConfig::default().keepalive_interval(NO_TIME);
+        let expected = "keepalive_interval is 0ns, but must be longer than 0";
+        assert_eq!(refusal(&config), expected);
+        assert_eq!(refusal(&config.use_native_keepalive(true)), expected);
+    }
+
+    #[test]
+    fn o7_disabled_zero_is_ignored_without_keepalive() {
+        let config = ServerConfig::default().keepalive(false).keepalive_interval(NO_TIME);
+        assert_eq!(config.validate(), Ok(()));
+    }
+
+    #[test]
+    fn o9_bad_zero_is_refused_by_name_where_connections_are_dropped() {
+        assert_eq!(
+            refusal(&ServerConfig::default().keepalive_grace_period(NO_TIME)),
+            "keepalive_grace_period is 0ns, but must be longer than 0"
+        );
+    }
+
+    #[test]
+    fn o9_disabled_zero_is_ignored_where_nothing_is_dropped() {
+        let config = ServerConfig::default().keepalive_grace_period(NO_TIME);
+        assert_eq!(config.clone().drop_connection_on_keepalive_timeout(false).validate(), Ok(()));
+        assert_eq!(config.clone().use_native_keepalive(true).validate(), Ok(()));
+        assert_eq!(config.keepalive(false).validate(), Ok(()));
+    }
+
+    #[test]
+    fn o13_disabled_a_close_timeout_of_zero_does_not_wait_and_is_no_error() {
+        assert_eq!(ServerConfig::default().close_timeout(NO_TIME).validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_time_that_no_clock_reaches_is_refused_by_name() {
+        let default = ServerConfig::default();
+        for (option, config) in [
+            ("keepalive_interval", default.clone().keepalive_interval(TOO_LONG)),
+            ("keepalive_grace_period", default.clone().keepalive_grace_period(TOO_LONG)),
+            ("close_timeout", default.clone().close_timeout(TOO_LONG)),
+            ("handshake_timeout", default.clone().handshake_timeout(TOO_LONG)),
+            ("write_timeout", default.clone().write_timeout(TOO_LONG)),
+        ] {
+            let error = config.validate().unwrap_err();
+            assert_eq!((error.option, error.allowed), (option, "at most 365 days"));
+        }
+        assert_eq!(default.write_timeout(LONGEST_TIME).validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_bound_of_nothing_is_refused_by_name() {
+        let default = ServerConfig::default();
+        for (option, config) in [
+            ("max_pending_requests", default.clone().max_pending_requests(0)),
+            ("max_connections", default.clone().max_connections(0)),
+            ("max_fragments", default.clone().max_fragments(0)),
+            ("max_buffered_amount", default.clone().max_buffered_amount(0)),
+            ("max_unread_messages", default.clone().max_unread_messages(0)),
+            ("max_pending_events", default.clone().max_pending_events(0)),
+            ("handshake_timeout", default.clone().handshake_timeout(NO_TIME)),
+            ("write_timeout", default.write_timeout(NO_TIME)),
+        ] {
+            assert_eq!(config.validate().unwrap_err().option, option);
+        }
+    }
+}

@@ -1,0 +1,550 @@
+//! Cookies: those that a request brings, and those that an accepted one sets (RFC 6265).
+
+use std::collections::HashSet;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::date::imf_fixdate;
+
+/// The cookies of a request, in the order in which the client sent them, duplicates kept.
+///
+/// Values are unquoted and percent-decoded, so they may hold any character: treat them as input. A value with a
+/// malformed escape is left as it was sent.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue, header};
+/// use wharf::Cookies;
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert(header::COOKIE, HeaderValue::from_static("id=42; theme=\"dark blue\""));
+///
+/// let cookies = Cookies::from_headers(&headers);
+/// assert_eq!(cookies.get("theme"), Some("dark blue"));
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Cookies {
+    /// Every name and value, one behind the other. With a string each, a request head of many small cookies would
+    /// cost twenty times its own size for as long as it is undecided.
+    text: String,
+    spans: Vec<Span>,
+}
+
+/// Where a cookie lies in the text: the name from `start`, the value, if there is one, behind it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Span {
+    start: usize,
+    name_end: usize,
+    value_end: Option<usize>,
+}
+
+impl Cookies {
+    /// The cookies of a request's `Cookie` fields (RFC 6265 §4.2).
+    ///
+    /// Only `;` separates. A piece without `=` is a cookie without value, an empty piece is none.
+    pub fn from_headers(headers: &HeaderMap) -> Self {
+        let mut cookies = Self::default();
+        for field in headers.get_all(header::COOKIE) {
+            for piece in String::from_utf8_lossy(field.as_bytes()).split(';').map(trim) {
+                match piece.split_once('=') {
+                    None if piece.is_empty() => {}
+                    None => cookies.push(piece, None),
+                    Some((name, value)) => cookies.push(trim(name), Some(unquoted(trim(value)))),
+                }
+            }
+        }
+        cookies
+    }
+
+    /// The value of the first cookie of this name; none where that has no value or where there is no such cookie.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|cookie| cookie.0 == name)?.1
+    }
+
+    /// Names and values in the client's order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, Option<&str>)> {
+        self.spans.iter().map(|span| {
+            let value = span.value_end.map(|end| &self.text[span.name_end..end]);
+            (&self.text[span.start..span.name_end], value)
+        })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    fn push(&mut self, name: &str, value: Option<&str>) {
+        let start = self.text.len();
+        self.text.push_str(name);
+        let name_end = self.text.len();
+        let value_end = value.map(|value| {
+            match percent_decoded(value) {
+                Some(decoded) => self.text.push_str(&decoded),
+                None => self.text.push_str(value),
+            }
+            self.text.len()
+        });
+        self.spans.push(Span { start, name_end, value_end });
+    }
+}
+
+impl fmt::Debug for Cookies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// A cookie to set together with the answer that accepts a request (RFC 6265 §4.1).
+///
+/// What it is given is checked when it is sent: a character that has no place in a field is an error, and is
+/// never left out in silence.
+///
+/// ```
+/// use std::time::Duration;
+/// use wharf::SetCookie;
+///
+/// let cookie = SetCookie::new("id", "42").path("/").max_age(Duration::from_secs(3600)).http_only(true);
+/// assert_eq!(cookie.to_header_value()?, "id=42;Path=/;Max-Age=3600;HttpOnly");
+/// # Ok::<(), wharf::CookieError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetCookie {
+    name: String,
+    value: String,
+    path: Option<String>,
+    domain: Option<String>,
+    expires: Option<SystemTime>,
+    max_age: Option<Duration>,
+    secure: bool,
+    http_only: bool,
+}
+
+impl SetCookie {
+    /// A cookie that lives as long as the browser's session, for the host and the path that it came from.
+    ///
+    /// The name is a token (RFC 9110 §5.6.2). The value is one or more visible characters of ASCII without comma,
+    /// semicolon, backslash and quote; it may stand in one pair of quotes as a whole.
+    pub fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            value: value.into(),
+            path: None,
+            domain: None,
+            expires: None,
+            max_age: None,
+            secure: false,
+            http_only: false,
+        }
+    }
+
+    /// The path under which the browser sends it back: visible characters of ASCII without semicolon.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// The domain within which the browser sends it back: characters as in a path, sent in lower case.
+    #[must_use]
+    pub fn domain(mut self, domain: impl Into<String>) -> Self {
+        self.domain = Some(domain.into());
+        self
+    }
+
+    /// When the browser forgets it, to the second: from 1970 to 9999. A time that has passed deletes the cookie.
+    #[must_use]
+    pub fn expires(mut self, expires: SystemTime) -> Self {
+        self.expires = Some(expires);
+        self
+    }
+
+    /// How long the browser keeps it, rounded to whole seconds, of which there must be one at least.
+    #[must_use]
+    #[doc(alias = "maxage")]
+    pub fn max_age(mut self, max_age: Duration) -> Self {
+        self.max_age = Some(max_age);
+        self
+    }
+
+    /// Whether the browser sends it back over encrypted connections only.
+    #[must_use]
+    pub fn secure(mut self, secure: bool) -> Self {
+        self.secure = secure;
+        self
+    }
+
+    /// Whether the browser keeps it from scripts.
+    #[must_use]
+    #[doc(alias = "httponly")]
+    pub fn http_only(mut self, http_only: bool) -> Self {
+        self.http_only = http_only;
+        self
+    }
+
+    /// The value of the `Set-Cookie` field that sets it.
+    ///
+    /// # Errors
+    /// A field that is empty or has a character that it may not have, a time that cannot be said.
+    #[expect(clippy::missing_panics_doc, reason = "it cannot: every character is checked before")]
+    pub fn to_header_value(&self) -> Result<HeaderValue, CookieError> {
+        check(CookieField::Name, &self.name, &self.name, is_token)?;
+        check(CookieField::Value, &self.value, unquoted(&self.value), is_cookie_octet)?;
+        let mut text = format!("{}={}", self.name, self.value);
+        if let Some(path) = &self.path {
+            check(CookieField::Path, path, path, is_attribute)?;
+            text += ";Path=";
+            text += path;
+        }
+        if let Some(domain) = &self.domain {
+            check(CookieField::Domain, domain, domain, is_attribute)?;
+            text += ";Domain=";
+            text += &domain.to_ascii_lowercase();
+        }
+        if let Some(expires) = self.expires {
+            text += ";Expires=";
+            text += &imf_fixdate(expires).ok_or(CookieError::Expires)?;
+        }
+        if let Some(max_age) = self.max_age {
+            let seconds = rounded_seconds(max_age);
+            if seconds == 0 {
+                return Err(CookieError::MaxAge);
+            }
+            text += ";Max-Age=";
+            text += &seconds.to_string();
+        }
+        if self.secure {
+            text += ";Secure";
+        }
+        if self.http_only {
+            text += ";HttpOnly";
+        }
+        Ok(HeaderValue::try_from(text).expect("every part was checked to be visible ASCII"))
+    }
+}
+
+/// One `Set-Cookie` value a cookie, in their order.
+pub(crate) fn set_cookie_values(cookies: &[SetCookie]) -> Result<Vec<HeaderValue>, CookieError> {
+    let mut names = HashSet::new();
+    cookies
+        .iter()
+        .map(|cookie| {
+            let value = cookie.to_header_value()?;
+            if !names.insert(cookie.name.as_str()) {
+                return Err(CookieError::Duplicate { name: cookie.name.clone() });
+            }
+            Ok(value)
+        })
+        .collect()
+}
+
+/// Why a cookie cannot be set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CookieError {
+    /// A field that must say something says nothing.
+    #[error("the cookie's {field} is empty")]
+    Empty {
+        /// The field.
+        field: CookieField,
+    },
+    /// A character that would end the field, or the header, or that RFC 6265 §4.1.1 does not allow there.
+    #[error("the character {character:?} is not allowed in a cookie's {field}")]
+    Character {
+        /// The field.
+        field: CookieField,
+        /// The first such character.
+        character: char,
+    },
+    /// Two cookies of one answer have the same name, of which the browser would keep one.
+    #[error("the cookie {name:?} is set twice")]
+    Duplicate {
+        /// Their name.
+        name: String,
+    },
+    /// The time at which it expires is before 1970 or after 9999, and has no form in HTTP.
+    #[error("the cookie's expires is outside the years 1970 to 9999")]
+    Expires,
+    /// The age is less than one second.
+    #[error("the cookie's max_age is less than a second")]
+    MaxAge,
+}
+
+/// A field of a [`SetCookie`] that is text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CookieField {
+    /// Its name.
+    Name,
+    /// Its value.
+    Value,
+    /// Its path.
+    Path,
+    /// Its domain.
+    Domain,
+}
+
+impl fmt::Display for CookieField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "name",
+            Self::Value => "value",
+            Self::Path => "path",
+            Self::Domain => "domain",
+        })
+    }
+}
+
+/// `content` is what the rule applies to, `whole` what must not be empty.
+fn check(field: CookieField, whole: &str, content: &str, rule: fn(char) -> bool) -> Result<(), CookieError> {
+    if whole.is_empty() {
+        return Err(CookieError::Empty { field });
+    }
+    match content.chars().find(|&character| !rule(character)) {
+        Some(character) => Err(CookieError::Character { field, character }),
+        None => Ok(()),
+    }
+}
+
+fn is_token(character: char) -> bool {
+    character.is_ascii_graphic() && !r#"()<>@,;:\"/[]?={}"#.contains(character)
+}
+
+fn is_cookie_octet(character: char) -> bool {
+    character.is_ascii_graphic() && !r#"",;\"#.contains(character)
+}
+
+fn is_attribute(character: char) -> bool {
+    character.is_ascii_graphic() && character != ';'
+}
+
+fn rounded_seconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_add(u64::from(duration.subsec_millis() >= 500))
+}
+
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
+}
+
+/// Nothing where an escape is malformed, or where what it stands for is not UTF-8.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut pieces = text.as_bytes().split(|&byte| byte == b'%');
+    let mut decoded = pieces.next().unwrap_or_default().to_vec();
+    for piece in pieces {
+        let (escape, rest) = piece.split_at_checked(2)?;
+        let high = char::from(escape[0]).to_digit(16)?;
+        let low = char::from(escape[1]).to_digit(16)?;
+        decoded.push(u8::try_from(high << 4 | low).ok()?);
+        decoded.extend_from_slice(rest);
+    }
+    String::from_utf8(decoded).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    fn cookies(fields: &[&'static str]) -> Cookies {
+        let mut headers = HeaderMap::new();
+        for field in fields {
+            headers.append(header::COOKIE, HeaderValue::from_static(field));
+        }
+        Cookies::from_headers(&headers)
+    }
+
+    #[track_caller]
+    fn assert_parsed<const N: usize>(field: &'static str, expected: [(&str, Option<&str>); N]) {
+        assert_eq!(cookies(&[field]).iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn r8_1_names_and_values_are_split_trimmed_unquoted_and_decoded() {
+        assert_parsed(
+            r#"a=1; b="q v"; c=%41; d; e=x=y"#,
+            [("a", Some("1")), ("b", Some("q v")), ("c", Some("A")), ("d", None), ("e", Some("x=y"))],
+        );
+        assert_parsed("\ta =\t1 ;b= 2", [("a", Some("1")), ("b", Some("2"))]);
+    }
+
+    #[test]
+    fn r8_2_a_comma_is_part_of_the_value() {
+        assert_parsed("a=1,2", [("a", Some("1,2"))]);
+        assert_parsed(r#"a="1, b=2""#, [("a", Some("1, b=2"))]);
+    }
+
+    #[test]
+    fn r8_a_semicolon_separates_within_quotes_too() {
+        // RFC 6265 §4.2.1 has no octet for it; taking it as quoted lets one cookie swallow the next.
+        assert_parsed(r#"a="x; b=y""#, [("a", Some(r#""x"#)), ("b", Some(r#"y""#))]);
+    }
+
+    #[test]
+    fn r8_3_a_value_with_a_malformed_escape_stays_as_it_was_sent() {
+        for (field, value) in
+            [("a=%zz", "%zz"), ("a=%41%4", "%41%4"), ("a=%", "%"), ("a=%ff", "%ff"), ("a=%+1", "%+1")]
+        {
+            assert_parsed(field, [("a", Some(value))]);
+        }
+        assert_parsed("a=%e2%82%AC", [("a", Some("€"))]);
+    }
+
+    #[test]
+    fn r8_empty_pieces_are_skipped_and_an_empty_value_is_a_value() {
+        assert_parsed(r#";; a=; ;b="" ;"#, [("a", Some("")), ("b", Some(""))]);
+        assert!(cookies(&["; ;"]).is_empty());
+        assert!(cookies(&[]).is_empty());
+    }
+
+    #[test]
+    fn r8_order_and_duplicates_are_kept_over_several_fields() {
+        let cookies = cookies(&["b=1; a=2", "b=3"]);
+        assert_eq!(
+            cookies.iter().collect::<Vec<_>>(),
+            [("b", Some("1")), ("a", Some("2")), ("b", Some("3"))]
+        );
+        assert_eq!(cookies.len(), 3);
+        assert_eq!(cookies.get("b"), Some("1"));
+        assert_eq!(cookies.get("B"), None);
+    }
+
+    #[test]
+    fn r8_bytes_that_are_not_text_do_not_hurt() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::from_bytes(b"a=\xff; b=2").unwrap());
+        let cookies = Cookies::from_headers(&headers);
+        assert_eq!(cookies.iter().collect::<Vec<_>>(), [("a", Some("\u{fffd}")), ("b", Some("2"))]);
+    }
+
+    fn full() -> SetCookie {
+        SetCookie::new("name", "value")
+            .path("/a")
+            .domain("Example.COM")
+            .expires(UNIX_EPOCH)
+            .max_age(Duration::from_millis(1500))
+            .secure(true)
+            .http_only(true)
+    }
+
+    fn refusal(cookie: &SetCookie) -> String {
+        cookie.to_header_value().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn r10_1_each_field_is_written_in_its_place() {
+        assert_eq!(
+            full().to_header_value().unwrap(),
+            "name=value;Path=/a;Domain=example.com;Expires=Thu, 01 Jan 1970 00:00:00 GMT;Max-Age=2;Secure;HttpOnly"
+        );
+        assert_eq!(SetCookie::new("a", "1").to_header_value().unwrap(), "a=1");
+    }
+
+    #[test]
+    fn r10_2_two_cookies_are_two_values_in_their_order() {
+        let values = set_cookie_values(&[SetCookie::new("b", "1"), SetCookie::new("a", "2")]).unwrap();
+        assert_eq!(values, ["b=1", "a=2"]);
+        assert_eq!(set_cookie_values(&[]).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn r10_4_a_cookie_without_name_is_an_error() {
+        assert_eq!(refusal(&SetCookie::new("", "1")), "the cookie's name is empty");
+    }
+
+    #[test]
+    fn r10_5_a_cookie_without_value_is_an_error() {
+        assert_eq!(refusal(&SetCookie::new("a", "")), "the cookie's value is empty");
+    }
+
+    #[test]
+    fn r10_6_the_same_name_twice_is_an_error_and_no_name_is_special() {
+        let twice = [SetCookie::new("a", "1"), SetCookie::new("a", "2")];
+        assert_eq!(set_cookie_values(&twice).unwrap_err(), CookieError::Duplicate { name: "a".to_owned() });
+        assert!(set_cookie_values(&[SetCookie::new("constructor", "1"), SetCookie::new("A", "1")]).is_ok());
+    }
+
+    #[test]
+    fn r10_7_a_separator_or_other_character_that_no_token_has_is_an_error_in_a_name() {
+        for character in "()<>@,;:\\\"/[]?={} \t\r\n\0\u{7f}é".chars() {
+            assert_eq!(
+                SetCookie::new(format!("a{character}b"), "1").to_header_value(),
+                Err(CookieError::Character { field: CookieField::Name, character })
+            );
+        }
+        assert_eq!(
+            refusal(&SetCookie::new("a;", "1")),
+            "the character ';' is not allowed in a cookie's name"
+        );
+    }
+
+    #[test]
+    fn r10_8_comma_quote_blank_and_control_characters_are_errors_in_a_value() {
+        for character in ",;\\\" \t\r\n\0\u{7f}é".chars() {
+            for value in [format!("1{character}2"), format!("\"1{character}2\"")] {
+                assert_eq!(
+                    SetCookie::new("a", value).to_header_value(),
+                    Err(CookieError::Character { field: CookieField::Value, character })
+                );
+            }
+        }
+        assert!(SetCookie::new("a", "\"").to_header_value().is_err());
+    }
+
+    #[test]
+    fn r10_9_semicolon_blank_and_control_characters_are_errors_in_a_path() {
+        for character in "; \t\r\n\0\u{7f}é".chars() {
+            assert_eq!(
+                full().path(format!("/{character}")).to_header_value(),
+                Err(CookieError::Character { field: CookieField::Path, character })
+            );
+        }
+        assert_eq!(refusal(&full().path("")), "the cookie's path is empty");
+    }
+
+    #[test]
+    fn r10_10_semicolon_blank_and_control_characters_are_errors_in_a_domain() {
+        for character in "; \t\r\n\0\u{7f}é".chars() {
+            assert_eq!(
+                full().domain(format!("a{character}")).to_header_value(),
+                Err(CookieError::Character { field: CookieField::Domain, character })
+            );
+        }
+        assert_eq!(refusal(&full().domain("")), "the cookie's domain is empty");
+    }
+
+    #[test]
+    fn r10_11_an_age_that_rounds_to_no_second_is_an_error() {
+        for milliseconds in [0, 200, 499] {
+            assert_eq!(
+                full().max_age(Duration::from_millis(milliseconds)).to_header_value(),
+                Err(CookieError::MaxAge)
+            );
+        }
+        assert!(full().max_age(Duration::from_millis(500)).to_header_value().is_ok());
+        assert!(full().max_age(Duration::MAX).to_header_value().is_ok());
+    }
+
+    #[test]
+    fn r10_12_a_value_in_quotes_keeps_them() {
+        assert_eq!(SetCookie::new("a", "\"1\"").to_header_value().unwrap(), "a=\"1\"");
+    }
+
+    #[test]
+    fn r10_13_expires_beyond_what_the_form_can_say_is_an_error() {
+        assert_eq!(
+            full().expires(UNIX_EPOCH - Duration::from_secs(1)).to_header_value(),
+            Err(CookieError::Expires)
+        );
+    }
+}
