@@ -16,5 +16,6 @@ pub mod message;
 pub mod utf8;
 
 pub use close::{Close, CloseCode, CloseError};
+pub use connection::Connection;
 pub use error::{ProtocolError, SendError};
 pub use message::{Message, MessageRef};

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, header};
 
 use crate::date::imf_fixdate;
 
@@ -14,7 +14,7 @@ use crate::date::imf_fixdate;
 /// malformed escape is left as it was sent.
 ///
 /// ```
-/// use http::{HeaderMap, HeaderValue, header};
+/// use http::{HeaderMap, header};
 /// use wharf::Cookies;
 ///
 /// let mut headers = HeaderMap::new();
@@ -192,8 +192,7 @@ impl SetCookie {
     ///
     /// # Errors
     /// A field that is empty or has a character that it may not have, a time that cannot be said.
-    #[expect(clippy::missing_panics_doc, reason = "it cannot: every character is checked before")]
-    pub fn to_header_value(&self) -> Result<HeaderValue, CookieError> {
+    pub fn to_header_value(&self) -> Result<String, CookieError> {
         check(CookieField::Name, &self.name, &self.name, is_token)?;
         check(CookieField::Value, &self.value, unquoted(&self.value), is_cookie_octet)?;
         let mut text = format!("{}={}", self.name, self.value);
@@ -225,12 +224,12 @@ impl SetCookie {
         if self.http_only {
             text += ";HttpOnly";
         }
-        Ok(HeaderValue::try_from(text).expect("every part was checked to be visible ASCII"))
+        Ok(text)
     }
 }
 
 /// One `Set-Cookie` value a cookie, in their order.
-pub(crate) fn set_cookie_values(cookies: &[SetCookie]) -> Result<Vec<HeaderValue>, CookieError> {
+pub(crate) fn set_cookie_values(cookies: &[SetCookie]) -> Result<Vec<String>, CookieError> {
     let mut names = HashSet::new();
     cookies
         .iter()

@@ -1,11 +1,66 @@
-//! A WebSocket server for tokio and hyper.
+//! A WebSocket server for tokio and hyper: one read, many frames, one write.
+//!
+//! An echo server:
+//!
+//! ```no_run
+//! use wharf::{Accept, Context, Event, Handler, HttpServer, MessageRef, Server, ServerConfig};
+//!
+//! struct Echo;
+//!
+//! impl Handler for Echo {
+//!     fn message(&mut self, context: &mut Context<'_>, message: MessageRef<'_>) {
+//!         let _ = context.send(message);
+//!     }
+//! }
+//!
+//! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//! let http = HttpServer::bind("127.0.0.1:9001").await?;
+//! let server = Server::new(ServerConfig::default());
+//! server.mount([&http])?;
+//! while let Some(event) = server.next_event().await {
+//!     if let Event::Request(request) = event {
+//!         request.accept_with(Accept::new(), Echo)?;
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Server`] is mounted on one [`HttpServer`] or several and tells [`Event`]s. A [`Request`] is accepted or rejected.
+//! An accepted one is a [`Connection`], which receives through [`Connection::recv`] in ordinary async code, or through
+//! a [`Handler`] that is called in place, without a queue or a copy. [`ServerConfig`] has every option, its default,
+//! and what happens when it bites.
+
+pub(crate) use wharf_proto as proto;
 
 mod config;
-#[allow(dead_code, reason = "the server that uses it comes next")]
+mod connection;
 mod cookie;
 mod date;
+mod driver;
+mod error;
+mod event;
+mod handler;
+mod http;
+mod inbox;
+mod mounted;
 mod network;
+mod outbox;
+mod request;
+mod server;
 
 pub use config::{ConfigError, LONGEST_TIME, ServerConfig, UNLIMITED};
+pub use connection::Connection;
 pub use cookie::{CookieError, CookieField, Cookies, SetCookie};
+pub use error::{AcceptError, ControlError, MountError, RejectError, SendError, TrySendError};
+pub use event::Event;
+pub use handler::{Context, Handler};
+pub use http::{Builder, HttpServer, ResponseBody};
 pub use network::{IpNetwork, NetworkError};
+pub use request::{Accept, Rejection, Request};
+pub use server::{Broadcast, Server};
+
+pub use proto::connection::{Cause, Ending, Frame, Side};
+pub use proto::frame::{Header, Opcode};
+pub use proto::handshake::{AnswerError, Extension, HandshakeError, Version};
+pub use proto::{Close, CloseCode, CloseError, Message, MessageRef, ProtocolError};

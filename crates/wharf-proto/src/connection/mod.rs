@@ -42,7 +42,7 @@ use std::time::Instant;
 pub use config::{Config, Keepalive};
 pub use deadline::Deadline;
 pub use input::Input;
-pub use receive::{Event, FrameRef};
+pub use receive::{Event, Frame};
 pub use send::PreparedMessage;
 pub use state::{Cause, Ending, Side, Teardown};
 

@@ -19,8 +19,8 @@ pub enum Event<'a> {
     /// A whole message. Only where fragments are assembled.
     Message(MessageCow<'a>),
     /// A frame, before it is acted on. Only where fragments are not assembled, and then the only event: what it
-    /// means beyond itself tells [`FrameRef::meaning`].
-    Frame(FrameRef<'a>),
+    /// means beyond itself tells [`Frame::meaning`].
+    Frame(Frame<'a>),
     /// A ping. It is answered by the next call of [`Connection::receive`], unless
     /// [`Connection::cancel_pong`] is called before.
     Ping(Cow<'a, [u8]>),
@@ -29,15 +29,15 @@ pub enum Event<'a> {
 }
 
 /// A frame as it came: payload unmasked, and for a Close without its code (the reference's `binaryPayload`).
-#[derive(Debug, PartialEq, Eq)]
-pub struct FrameRef<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
     /// The header; its mask is what the payload was masked with.
     pub header: Header,
     /// The payload, unmasked.
     pub payload: Cow<'a, [u8]>,
 }
 
-impl FrameRef<'_> {
+impl Frame<'_> {
     /// What the frame is by itself: a message in one frame, a ping or a pong. `None` for a fragment and a Close.
     pub fn meaning(&self) -> Option<Event<'_>> {
         let payload = self.payload.as_ref();
@@ -53,6 +53,11 @@ impl FrameRef<'_> {
             Opcode::Pong => Some(Event::Pong(Cow::Borrowed(payload))),
             _ => None,
         }
+    }
+
+    /// The frame, owned; its payload is copied only where it lies in the input.
+    pub fn into_owned(self) -> Frame<'static> {
+        Frame { header: self.header, payload: Cow::Owned(self.payload.into_owned()) }
     }
 }
 
@@ -248,7 +253,7 @@ impl Connection {
             None => None,
         };
         if hands_on_frames {
-            return Ok(Taken::Event(Event::Frame(FrameRef { header, payload: Cow::Owned(payload) })));
+            return Ok(Taken::Event(Event::Frame(Frame { header, payload: Cow::Owned(payload) })));
         }
         Ok(match message.filter(|_| is_open) {
             Some(message) => Taken::Event(Event::Message(MessageCow::Owned(message))),
@@ -274,7 +279,7 @@ impl Connection {
             return Ok(Taken::Frame);
         }
         if !self.config.assemble_fragments {
-            return Ok(Taken::Event(Event::Frame(FrameRef { header, payload })));
+            return Ok(Taken::Event(Event::Frame(Frame { header, payload })));
         }
         Ok(match header.opcode {
             Opcode::Ping => Taken::Event(Event::Ping(payload)),

@@ -1,0 +1,431 @@
+//! The user's handle on a connection.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use tokio::sync::Notify;
+
+use crate::config::ServerConfig;
+use crate::error::{ControlError, SendError, TrySendError};
+use crate::inbox::{Inbox, Unread};
+use crate::outbox::{Command, Outbox};
+use crate::proto::connection::{Config, Ending, Frame, PreparedMessage};
+use crate::proto::frame::MAX_CONTROL_PAYLOAD;
+use crate::proto::handshake::{Extension, Version};
+use crate::proto::{Close, CloseCode, CloseError, Message};
+
+/// A WebSocket connection. A cheap clone, to be used from any number of tasks at once; all clones are the same
+/// connection.
+///
+/// Messages are taken with [`recv`](Self::recv), unless the connection was accepted with a
+/// [`Handler`](crate::Handler). They are sent with [`send`](Self::send), which waits for a slow peer, or
+/// [`try_send`](Self::try_send), which does not.
+///
+/// Dropping every handle does not close it: it lives until either side closes, and what it receives meanwhile is
+/// thrown away.
+///
+/// ```no_run
+/// # async fn echo(connection: wharf::Connection) -> Result<(), wharf::SendError> {
+/// while let Some(message) = connection.recv().await {
+///     connection.send(message).await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "WebSocketConnection")]
+pub struct Connection {
+    shared: Arc<Shared>,
+}
+
+/// What the handles, the driver and the server share of one connection.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// In order of acceptance, over the whole server.
+    pub(crate) id: u64,
+    pub(crate) opening: Opening,
+    /// Which connections can share a frame that is made once.
+    core_config: Arc<Config>,
+    pub(crate) outbox: Outbox,
+    pub(crate) inbox: Inbox,
+    /// The task that moves this connection's bytes.
+    pub(crate) driver: AtomicWaker,
+    is_paused: AtomicBool,
+    /// The [`Connection`]s that users hold. At 0 nobody can take a message any more.
+    handles: AtomicUsize,
+    /// Set when no more frames come or go.
+    ending: OnceLock<Ending>,
+    /// Whether TCP is gone, too.
+    is_gone: AtomicBool,
+    gone: Notify,
+}
+
+/// What the opening handshake settled.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) protocol: Option<Box<str>>,
+    pub(crate) version: Version,
+    pub(crate) remote_address: Box<str>,
+    /// Only where a proxy named more than the peer itself.
+    pub(crate) forwarded_for: Box<[String]>,
+    pub(crate) socket: SocketAddr,
+}
+
+impl Connection {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        shared.handles.fetch_add(1, Ordering::Relaxed);
+        Self { shared }
+    }
+
+    /// The next message, in order; `None` once the connection has ended and everything was taken, and always
+    /// where a [`Handler`](crate::Handler) receives. With `assemble_fragments` off, only messages that came in
+    /// one frame.
+    ///
+    /// Of several tasks that wait, one gets the message. While
+    /// [`max_unread_messages`](crate::ServerConfig::max_unread_messages) wait to be taken, nothing more is read, and
+    /// TCP holds the peer back.
+    ///
+    /// Cancel safe: a message that was not returned is the next call's.
+    #[doc(alias = "message")]
+    pub async fn recv(&self) -> Option<Message> {
+        let wanted = |unread: &Unread| matches!(unread, Unread::Message(_));
+        match self.shared.inbox.take(wanted, || self.shared.driver.wake()).await? {
+            Unread::Message(message) => Some(message),
+            Unread::Frame(_) => None,
+        }
+    }
+
+    /// The next frame, where [`assemble_fragments`](crate::ServerConfig::assemble_fragments) is off: every frame
+    /// that comes, control frames too. `None` as for [`recv`](Self::recv). Messages are passed over.
+    ///
+    /// Cancel safe: a frame that was not returned is the next call's.
+    #[doc(alias = "frame")]
+    pub async fn recv_frame(&self) -> Option<Frame<'static>> {
+        let wanted = |unread: &Unread| matches!(unread, Unread::Frame(_));
+        match self.shared.inbox.take(wanted, || self.shared.driver.wake()).await? {
+            Unread::Frame(frame) => Some(frame),
+            Unread::Message(_) => None,
+        }
+    }
+
+    /// Sends a message: text goes out as text, bytes as binary. Waits while as much is waiting to be sent as
+    /// [`max_buffered_amount`](crate::ServerConfig::max_buffered_amount) allows. Messages of one task go out in
+    /// its order. It returns when the message is queued; [`drained`](Self::drained) tells when it has left.
+    ///
+    /// Cancel safe: dropped before it returns, nothing was sent.
+    ///
+    /// # Errors
+    /// [`SendError`] with the message, once either side has begun to close.
+    #[doc(alias = "sendUTF")]
+    #[doc(alias = "sendBytes")]
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        let mut message = message.into();
+        loop {
+            match self.try_send(message) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Closed(message)) => return Err(SendError(message)),
+                Err(TrySendError::Full(full)) => message = full,
+            }
+            self.shared.outbox.has_room().await;
+        }
+    }
+
+    /// Sends a message if it can be queued now. See [`send`](Self::send).
+    ///
+    /// # Errors
+    /// [`TrySendError`], which hands the message back.
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
+        self.wake_if(self.shared.outbox.try_send(message.into())?);
+        Ok(())
+    }
+
+    /// Sends a ping with at most 125 bytes. The pong is told to a [`Handler`](crate::Handler).
+    ///
+    /// # Errors
+    /// [`ControlError`]; nothing was sent.
+    pub fn ping(&self, payload: impl Into<Bytes>) -> Result<(), ControlError> {
+        self.control(payload.into(), Command::Ping)
+    }
+
+    /// Sends a pong with at most 125 bytes that answers nothing (RFC 6455 §5.5.3). Pings are answered by
+    /// themselves.
+    ///
+    /// # Errors
+    /// [`ControlError`]; nothing was sent.
+    pub fn pong(&self, payload: impl Into<Bytes>) -> Result<(), ControlError> {
+        self.control(payload.into(), Command::Pong)
+    }
+
+    /// Begins the closing handshake: what was sent before goes out, then a Close frame, and nothing after it.
+    /// What the peer still sends is thrown away. A second call does nothing; the first code stands.
+    ///
+    /// Without a description the code's own is sent (`"Normal connection closure"`); an empty one sends none. TCP
+    /// ends when the peer has answered, or after [`close_timeout`](crate::ServerConfig::close_timeout).
+    ///
+    /// # Errors
+    /// [`CloseError`] for a code that is not 1000–1003, 1007–1014 or 3000–4999, or a description of more than 123
+    /// bytes; the connection stays open.
+    pub fn close(&self, code: CloseCode, description: Option<&str>) -> Result<(), CloseError> {
+        let close = close_of(code, description)?;
+        self.wake_if(self.shared.outbox.close(Command::Close(close)));
+        Ok(())
+    }
+
+    /// Gives the connection up: a Close frame says why if it can go out at once, and TCP ends without waiting
+    /// for the peer. Where queued output leaves no way for the Close frame, TCP is reset, so that the peer does not
+    /// take a cut stream for a whole one. After [`close`](Self::close) no second Close frame goes out, and this
+    /// code is what the application is told. Once the connection has ended, nothing happens.
+    ///
+    /// # Errors
+    /// [`CloseError`] as for [`close`](Self::close); nothing has changed.
+    #[doc(alias = "drop")]
+    pub fn drop_now(&self, code: CloseCode, description: Option<&str>) -> Result<(), CloseError> {
+        close_of(code, description)?;
+        self.drop_with(code, description, true);
+        Ok(())
+    }
+
+    /// Gives the connection up without a Close frame; any code may be told to the application.
+    pub fn drop_silently(&self, code: CloseCode, description: Option<&str>) {
+        self.drop_with(code, description, false);
+    }
+
+    /// Stops reading: nothing more is received after what has been, and TCP holds the peer back. The keepalive
+    /// drops nobody meanwhile.
+    pub fn pause(&self) {
+        self.shared.is_paused.store(true, Ordering::Release);
+        self.shared.driver.wake();
+    }
+
+    /// Reads on. Nothing was lost.
+    pub fn resume(&self) {
+        self.shared.is_paused.store(false, Ordering::Release);
+        self.shared.driver.wake();
+    }
+
+    /// Waits until everything sent before has been given to the socket, or cannot be any more.
+    ///
+    /// Cancel safe.
+    #[doc(alias = "drain")]
+    pub async fn drained(&self) {
+        self.shared.outbox.is_empty().await;
+    }
+
+    /// Waits until the connection has ended, its TCP connection too: how.
+    ///
+    /// Cancel safe.
+    #[doc(alias = "close")]
+    pub async fn closed(&self) -> Ending {
+        loop {
+            let gone = self.shared.gone.notified();
+            let is_gone = self.shared.is_gone.load(Ordering::Acquire);
+            if let Some(ending) = self.shared.ending.get().filter(|_| is_gone) {
+                return ending.clone();
+            }
+            gone.await;
+        }
+    }
+
+    /// Bytes that wait to be sent, the bookkeeping of each message included.
+    #[doc(alias = "bufferedAmount")]
+    pub fn buffered_amount(&self) -> usize {
+        self.shared.outbox.buffered_amount()
+    }
+
+    /// Whether as much waits to be sent as is allowed.
+    #[doc(alias = "outputBufferFull")]
+    pub fn is_output_full(&self) -> bool {
+        self.buffered_amount() >= self.output_limit()
+    }
+
+    /// Whether reading was stopped by [`pause`](Self::pause).
+    #[doc(alias = "inputPaused")]
+    pub fn is_paused(&self) -> bool {
+        self.shared.is_paused()
+    }
+
+    /// Whether neither side has begun to close. Once false, it stays so.
+    #[doc(alias = "connected")]
+    pub fn is_connected(&self) -> bool {
+        self.shared.outbox.is_open()
+    }
+
+    /// How the connection ended, as soon as no message can come any more; TCP may still be about to end.
+    #[doc(alias = "closeReasonCode")]
+    #[doc(alias = "closeDescription")]
+    pub fn ending(&self) -> Option<Ending> {
+        self.shared.ending.get().cloned()
+    }
+
+    /// The subprotocol that was accepted, in lower case.
+    pub fn protocol(&self) -> Option<&str> {
+        self.shared.opening.protocol.as_deref()
+    }
+
+    /// The extensions that were negotiated.
+    pub fn extensions(&self) -> &[Extension] {
+        &[]
+    }
+
+    /// Who the peer is, after `X-Forwarded-For` where that counts.
+    #[doc(alias = "remoteAddress")]
+    pub fn remote_address(&self) -> &str {
+        &self.shared.opening.remote_address
+    }
+
+    /// The client, then the proxies on its way, the socket's peer last.
+    #[doc(alias = "remoteAddresses")]
+    pub fn remote_addresses(&self) -> Vec<String> {
+        let opening = &self.shared.opening;
+        if opening.forwarded_for.is_empty() {
+            vec![opening.remote_address.to_string()]
+        } else {
+            opening.forwarded_for.to_vec()
+        }
+    }
+
+    /// The address of the socket's peer, whatever headers say.
+    pub fn socket_address(&self) -> SocketAddr {
+        self.shared.opening.socket
+    }
+
+    /// 13, or 8.
+    #[doc(alias = "webSocketVersion")]
+    pub fn websocket_version(&self) -> Version {
+        self.shared.opening.version
+    }
+
+    /// A number for this connection that no other of its server has, in order of acceptance.
+    pub fn id(&self) -> u64 {
+        self.shared.id
+    }
+
+    pub(crate) fn output_limit(&self) -> usize {
+        self.shared.outbox.limit()
+    }
+
+    pub(crate) fn core_config(&self) -> &Arc<Config> {
+        &self.shared.core_config
+    }
+
+    /// Queues a message framed before: whether there was room.
+    pub(crate) fn try_send_prepared(&self, message: &PreparedMessage) -> bool {
+        let wake = self.shared.outbox.try_send_prepared(message);
+        self.wake_if(wake == Some(true));
+        wake.is_some()
+    }
+
+    fn control(&self, payload: Bytes, command: impl FnOnce(Bytes) -> Command) -> Result<(), ControlError> {
+        if payload.len() > MAX_CONTROL_PAYLOAD {
+            return Err(ControlError::PayloadTooLong { length: payload.len() });
+        }
+        self.wake_if(self.shared.outbox.control(command(payload))?);
+        Ok(())
+    }
+
+    fn drop_with(&self, code: CloseCode, description: Option<&str>, tell_peer: bool) {
+        let description = description.map(ToOwned::to_owned);
+        self.wake_if(self.shared.outbox.close(Command::Drop { code, description, tell_peer }));
+    }
+
+    fn wake_if(&self, wake: bool) {
+        if wake {
+            self.shared.driver.wake();
+        }
+    }
+}
+
+impl Clone for Connection {
+    fn clone(&self) -> Self {
+        Self::new(self.shared.clone())
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 && self.shared.inbox.is_holding() {
+            self.shared.driver.wake();
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.shared.id)
+            .field("remote_address", &self.shared.opening.remote_address)
+            .field("protocol", &self.shared.opening.protocol)
+            .field("is_connected", &self.is_connected())
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Connection {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl Eq for Connection {}
+
+impl Shared {
+    pub(crate) fn new(id: u64, opening: Opening, config: &ServerConfig, core_config: Arc<Config>) -> Self {
+        Self {
+            id,
+            opening,
+            core_config,
+            outbox: Outbox::new(config.max_buffered_amount),
+            inbox: Inbox::new(config.max_unread_messages),
+            driver: AtomicWaker::new(),
+            is_paused: AtomicBool::new(false),
+            handles: AtomicUsize::new(0),
+            ending: OnceLock::new(),
+            is_gone: AtomicBool::new(false),
+            gone: Notify::new(),
+        }
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.is_paused.load(Ordering::Acquire)
+    }
+
+    /// Whether anybody could still take what is received.
+    pub(crate) fn has_handles(&self) -> bool {
+        self.handles.load(Ordering::Acquire) > 0
+    }
+
+    /// No more messages go; what we have said in Close stands.
+    pub(crate) fn closing(&self) {
+        self.outbox.closed();
+    }
+
+    /// No more messages come or go.
+    pub(crate) fn ended(&self, ending: &Ending) {
+        // Set once, by the one driver that a connection has.
+        let _ = self.ending.set(ending.clone());
+        self.outbox.closed();
+        self.inbox.end();
+    }
+
+    /// TCP is gone.
+    pub(crate) fn gone(&self) {
+        self.is_gone.store(true, Ordering::Release);
+        self.gone.notify_waiters();
+    }
+}
+
+/// Whoever keeps the list of connections: told when one is gone, before its own users are.
+pub(crate) trait Owner: Send + Sync {
+    fn connection_gone(&self, connection: &Arc<Shared>, ending: &Ending);
+}
+
+/// The Close frame for a code and its description, or the code's own.
+pub(crate) fn close_of(code: CloseCode, description: Option<&str>) -> Result<Close, CloseError> {
+    match description {
+        Some(description) => Close::new(code, description.to_owned()),
+        None => Close::with_default_reason(code),
+    }
+}

@@ -1,0 +1,313 @@
+//! Moves bytes between a stream and [`proto::Connection`]: one read, many frames, one write.
+//!
+//! A [`Driver`] is a future without locals that outlive a poll: all state is in its fields, and the large buffers are
+//! the worker thread's.
+
+mod buffer;
+mod receiver;
+mod teardown;
+mod timer;
+mod transport;
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::io::ReadBuf;
+
+pub(crate) use receiver::Receiver;
+pub(crate) use teardown::never_opened;
+pub(crate) use transport::Transport;
+
+use crate::connection::{Owner, Shared};
+use crate::outbox::Command;
+use crate::proto;
+use crate::proto::CloseCode;
+use crate::proto::connection::{Cause, Ending, Input};
+use buffer::{Backlog, Buffers};
+use receiver::Surroundings;
+use teardown::Teardown;
+use timer::Timer;
+
+/// The task of one connection.
+pub(crate) struct Driver<S> {
+    core: proto::Connection,
+    stream: S,
+    shared: Arc<Shared>,
+    /// Taken when it has been told that the connection is gone.
+    owner: Option<Arc<dyn Owner>>,
+    receiver: Receiver,
+    backlog: Backlog,
+    /// Frames for the socket. Between two turns only what the socket did not take; within one, in the worker's
+    /// memory.
+    output: Vec<u8>,
+    timer: Timer,
+    teardown: Teardown,
+    is_connected: bool,
+    /// What the core was told last.
+    is_reading_held: bool,
+    /// Output was full since it was last empty.
+    was_output_full: bool,
+    /// What the outbox was told last, in bytes.
+    told_unsent: usize,
+}
+
+/// After so many reads in a row others of the same worker get their turn.
+const READS_A_TURN: usize = 16;
+
+impl<S: Transport> Driver<S> {
+    /// A driver for a connection whose opening handshake is over; `already_read` came behind it.
+    pub(crate) fn new(
+        core: proto::Connection,
+        stream: S,
+        already_read: Vec<u8>,
+        shared: Arc<Shared>,
+        owner: Arc<dyn Owner>,
+        receiver: Receiver,
+    ) -> Self {
+        Self {
+            core,
+            stream,
+            shared,
+            owner: Some(owner),
+            receiver,
+            backlog: Backlog::new(already_read),
+            output: Vec::new(),
+            timer: Timer::default(),
+            teardown: Teardown::default(),
+            is_connected: false,
+            is_reading_held: false,
+            was_output_full: false,
+            told_unsent: 0,
+        }
+    }
+
+    /// Does all that can be done now.
+    fn turn(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers, now: Instant) -> Poll<()> {
+        if self.output.is_empty() {
+            self.output = std::mem::take(&mut buffers.output);
+        }
+        let result = self.read_and_write(cx, &mut buffers.read, now);
+        if self.output.is_empty() {
+            buffers.give_back(std::mem::take(&mut self.output));
+        }
+        if result.is_pending() {
+            self.timer.arm(self.core.next_deadline().map(|(at, _)| at), now, cx);
+        }
+        result
+    }
+
+    fn read_and_write(&mut self, cx: &mut Context<'_>, read_buffer: &mut [u8], now: Instant) -> Poll<()> {
+        if !self.is_connected {
+            self.is_connected = true;
+            let (receiver, surroundings) = self.receiver_and_surroundings(now);
+            receiver.connect(surroundings);
+        }
+        // Output that waited goes first: the room it leaves decides whether there is to be a read.
+        self.write(cx, now);
+        self.run_commands(now);
+        for _ in 0..READS_A_TURN {
+            let may_read = self.may_read(now);
+            let received = if may_read { self.receive(cx, read_buffer, now) } else { Poll::Pending };
+            if received.is_pending() {
+                // Only now: what has come and was not read yet would have moved the deadline.
+                self.core.deadline_passed(&mut self.output, now);
+            }
+            self.write(cx, now);
+            if self.core.ending().is_some() {
+                return self.end(cx, read_buffer, now);
+            }
+            if !self.core.is_open() {
+                self.shared.closing();
+            }
+            let has_new_room = !may_read && self.may_read(now);
+            if received.is_pending() && !has_new_room {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Does what the handles asked for.
+    fn run_commands(&mut self, now: Instant) {
+        let (core, output) = (&mut self.core, &mut self.output);
+        let commands = self.shared.outbox.take();
+        if commands.is_empty() {
+            return;
+        }
+        // Until what they become is written, the outbox counts them as they were queued.
+        self.told_unsent = usize::MAX;
+        for command in commands {
+            // Each can fail only because the connection is closing: then nothing may follow the Close frame. Codes,
+            // reasons and lengths were checked by the handle.
+            match command {
+                Command::Send(message) => {
+                    let _ = core.send(message.as_ref(), output);
+                }
+                Command::SendPrepared(message) => {
+                    let _ = core.send_prepared(&message, output);
+                }
+                Command::Ping(payload) => {
+                    let _ = core.ping(&payload, output);
+                }
+                Command::Pong(payload) => {
+                    let _ = core.pong(&payload, output);
+                }
+                Command::Close(close) => core.close(&close, output, now),
+                Command::Drop { code, description, tell_peer } => {
+                    let _ = core.drop_now(code, description.as_deref(), tell_peer, output, now);
+                }
+            }
+        }
+    }
+
+    /// Whether the next message may be received: the application takes it, and its answer has room.
+    fn may_read(&mut self, now: Instant) -> bool {
+        if self.core.ending().is_some() {
+            return false;
+        }
+        let is_held = self.shared.is_paused()
+            || matches!(self.receiver, Receiver::Queue)
+                && self.shared.inbox.is_holding()
+                && self.shared.has_handles();
+        if is_held != self.is_reading_held {
+            self.is_reading_held = is_held;
+            self.core.reading_paused(is_held, now);
+        }
+        !is_held && self.output.len() < self.shared.outbox.limit()
+    }
+
+    /// Reads once and handles all that came. Pending: nothing came, and the task is woken when something does.
+    fn receive(&mut self, cx: &mut Context<'_>, read_buffer: &mut [u8], now: Instant) -> Poll<()> {
+        if !self.backlog.is_empty() {
+            let mut backlog = std::mem::take(&mut self.backlog);
+            let left = self.handle(backlog.rest(), now);
+            backlog.keep_last(left);
+            self.backlog = backlog;
+            return Poll::Ready(());
+        }
+        let mut read = ReadBuf::new(read_buffer);
+        match Pin::new(&mut self.stream).poll_read(cx, &mut read) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Err(error)) => self.core.lost(transport_error(&error), now),
+            Poll::Ready(Ok(())) => {
+                let bytes = read.filled_mut();
+                if bytes.is_empty() {
+                    self.core.lost(Cause::PeerEnded, now);
+                } else {
+                    let left = self.handle(bytes, now);
+                    if left > 0 {
+                        self.backlog = Backlog::new(bytes[bytes.len() - left..].to_vec());
+                    }
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Handles what one read brought, up to where the application holds: how many bytes are left.
+    fn handle(&mut self, bytes: &mut [u8], now: Instant) -> usize {
+        let mut input = Input::new(bytes);
+        while let Some(event) = self.core.receive(&mut input, &mut self.output, now) {
+            let (receiver, surroundings) = self.receiver_and_surroundings(now);
+            let has_room = receiver.receive(event, surroundings);
+            if !has_room || self.shared.is_paused() || self.output.len() >= self.shared.outbox.limit() {
+                break;
+            }
+        }
+        self.receiver.end_of_read(&self.shared);
+        input.rest().len()
+    }
+
+    /// Writes what it can.
+    fn write(&mut self, cx: &mut Context<'_>, now: Instant) {
+        while !self.output.is_empty() {
+            self.was_output_full |= self.output.len() >= self.shared.outbox.limit();
+            let written = match self.write_once(cx) {
+                Ok(written) => written,
+                Err(error) => {
+                    self.output.clear();
+                    self.core.lost(transport_error(&error), now);
+                    break;
+                }
+            };
+            let is_blocked = written < self.output.len();
+            self.output.drain(..written);
+            self.core.output_written(written > 0, &mut self.output, now);
+            if is_blocked {
+                break;
+            }
+            if self.was_output_full {
+                self.was_output_full = false;
+                let (receiver, surroundings) = self.receiver_and_surroundings(now);
+                receiver.drain(surroundings);
+            }
+        }
+        if self.output.len() != self.told_unsent {
+            self.told_unsent = self.output.len();
+            self.shared.outbox.set_unsent(self.output.len());
+        }
+    }
+
+    /// Gives the socket what it takes: how many bytes.
+    fn write_once(&mut self, cx: &mut Context<'_>) -> std::io::Result<usize> {
+        let mut written = 0;
+        while written < self.output.len() {
+            match Pin::new(&mut self.stream).poll_write(cx, &self.output[written..]) {
+                Poll::Ready(Ok(0)) => return Err(std::io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(len)) => written += len,
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => break,
+            }
+        }
+        Ok(written)
+    }
+
+    fn receiver_and_surroundings(&mut self, now: Instant) -> (&mut Receiver, Surroundings<'_>) {
+        let Self { receiver, core, output, shared, .. } = self;
+        (receiver, Surroundings { core, output, shared, now })
+    }
+}
+
+impl<S: Transport> Future for Driver<S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.shared.driver.register(cx.waker());
+        let now = tokio::time::Instant::now().into_std();
+        // A handler is code of the user's; its panic is to end this connection, and to be told as such.
+        catch_unwind(AssertUnwindSafe(|| Buffers::borrow(|buffers| this.turn(cx, buffers, now))))
+            .unwrap_or_else(|_| {
+                this.receiver = Receiver::Queue;
+                this.is_connected = true;
+                this.shared.outbox.close(Command::Drop {
+                    code: CloseCode::INTERNAL_SERVER_ERROR,
+                    description: None,
+                    tell_peer: true,
+                });
+                Buffers::borrow(|buffers| this.turn(cx, buffers, now))
+            })
+    }
+}
+
+/// The runtime ends before the connection did: those who wait are told all the same.
+impl<S> Drop for Driver<S> {
+    fn drop(&mut self) {
+        if let Some(owner) = self.owner.take() {
+            let cut_off = || Ending::Lost(Cause::Transport("the server's runtime ended".into()));
+            let ending = self.core.ending().cloned().unwrap_or_else(cut_off);
+            self.shared.ended(&ending);
+            owner.connection_gone(&self.shared, &ending);
+            self.shared.gone();
+        }
+    }
+}
+
+fn transport_error(error: &std::io::Error) -> Cause {
+    Cause::Transport(error.to_string().into())
+}

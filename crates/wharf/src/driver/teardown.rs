@@ -1,0 +1,106 @@
+//! The end of a connection: what is left to send, and the end of TCP (RFC 6455 §7.1.1).
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::io::ReadBuf;
+
+use super::{Driver, Transport};
+use crate::connection::Shared;
+use crate::proto::connection::{self, Cause, Ending};
+
+/// How far the end of a connection has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Teardown {
+    /// Frames come and go, or their end was not noticed yet.
+    #[default]
+    NotBegun,
+    /// What waits is being sent, then our half of TCP ends.
+    Sending,
+    /// Our half has ended; the peer is to end its own.
+    Lingering,
+}
+
+impl<S: Transport> Driver<S> {
+    /// Ends TCP after the protocol's end, as far as can be done now.
+    pub(super) fn end(&mut self, cx: &mut Context<'_>, read_buffer: &mut [u8], now: Instant) -> Poll<()> {
+        let Some(ending) = self.core.ending().cloned() else { return Poll::Pending };
+        if self.teardown == Teardown::NotBegun {
+            self.teardown = Teardown::Sending;
+            self.shared.ended(&ending);
+        }
+        let is_late = self.core.next_deadline().is_none_or(|(until, _)| until <= now);
+        let is_prompt = ending.teardown() == connection::Teardown::Prompt;
+        if self.teardown == Teardown::Sending {
+            if !self.output.is_empty() {
+                if !is_late && !is_prompt {
+                    return Poll::Pending;
+                }
+                // A stream cut within a frame must not look like one that was ended in order.
+                self.output.clear();
+                self.stream.reset_on_drop();
+                return self.gone(&ending);
+            }
+            match Pin::new(&mut self.stream).poll_shutdown(cx) {
+                Poll::Pending if !is_late => return Poll::Pending,
+                Poll::Ready(Ok(())) => {}
+                Poll::Pending | Poll::Ready(Err(_)) => return self.gone(&ending),
+            }
+            self.teardown = Teardown::Lingering;
+            if matches!(ending, Ending::Failed(_)) {
+                // The application need not wait for a peer that broke the protocol.
+                self.tell(&ending);
+            }
+        }
+        // What the peer has sent meanwhile is read, because a socket closed with unread input is reset, and that
+        // can destroy our last frames on their way.
+        let has_peer_ended = self.discard_input(cx, read_buffer).is_ready();
+        if has_peer_ended || is_late || is_prompt || ending == Ending::Lost(Cause::PeerEnded) {
+            return self.gone(&ending);
+        }
+        Poll::Pending
+    }
+
+    /// Reads and throws away: ready when the peer has ended its half.
+    fn discard_input(&mut self, cx: &mut Context<'_>, read_buffer: &mut [u8]) -> Poll<()> {
+        for _ in 0..super::READS_A_TURN {
+            let mut read = ReadBuf::new(read_buffer);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut read) {
+                Poll::Ready(Ok(())) if !read.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn gone(&mut self, ending: &Ending) -> Poll<()> {
+        self.tell(ending);
+        Poll::Ready(())
+    }
+
+    /// Tells the server, then the connection's own users, once.
+    fn tell(&mut self, ending: &Ending) {
+        if let Some(owner) = self.owner.take() {
+            owner.connection_gone(&self.shared, ending);
+            self.receiver.close(ending);
+            self.shared.gone();
+        }
+    }
+}
+
+/// A connection that never came to be: TCP was gone before the opening handshake was answered.
+pub(crate) fn never_opened(
+    shared: &Arc<Shared>,
+    owner: &dyn crate::connection::Owner,
+    mut receiver: super::Receiver,
+) {
+    let ending = Ending::Lost(Cause::BeforeHandshake);
+    shared.ended(&ending);
+    owner.connection_gone(shared, &ending);
+    receiver.close(&ending);
+    shared.gone();
+}

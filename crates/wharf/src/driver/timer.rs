@@ -1,0 +1,37 @@
+//! One timer for all deadlines of a connection, moved as rarely as possible.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::Context;
+use std::time::Instant;
+
+use tokio::time::Sleep;
+
+/// Fires at the connection's deadline or before it, never after. A deadline that moves away, as the keepalive's does
+/// with every read, costs nothing: the timer fires, finds nothing due, and is armed anew.
+#[derive(Debug, Default)]
+pub(super) struct Timer {
+    armed: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+impl Timer {
+    /// Sees to it that the task is woken at `deadline`.
+    pub(super) fn arm(&mut self, deadline: Option<Instant>, now: Instant, cx: &mut Context<'_>) {
+        let Some(deadline) = deadline else { return };
+        match &mut self.armed {
+            Some((armed, _)) if *armed > now && *armed <= deadline => return,
+            Some((armed, sleep)) => {
+                *armed = deadline;
+                sleep.as_mut().reset(deadline.into());
+            }
+            None => {
+                self.armed = Some((deadline, Box::pin(tokio::time::sleep_until(deadline.into()))));
+            }
+        }
+        if let Some((_, sleep)) = &mut self.armed
+            && sleep.as_mut().poll(cx).is_ready()
+        {
+            cx.waker().wake_by_ref();
+        }
+    }
+}

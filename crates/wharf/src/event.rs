@@ -1,0 +1,103 @@
+//! What happens at a server, to be taken one by one.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::connection::Connection;
+use crate::proto::connection::Ending;
+use crate::proto::handshake::HandshakeError;
+use crate::request::Request;
+
+/// Something that happened at a [`Server`](crate::Server).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A client asks for a WebSocket; not with
+    /// [`auto_accept_connections`](crate::ServerConfig::auto_accept_connections).
+    Request(Request),
+    /// A request was accepted.
+    Connect(Connection),
+    /// A connection has ended: once for each `Connect`, whatever ended it. It has left
+    /// [`Server::connections`](crate::Server::connections) by then.
+    Close {
+        /// Which.
+        connection: Connection,
+        /// How. [`Ending::code`] and [`Ending::description`] are the reference's two values.
+        ending: Ending,
+    },
+    /// A request for an upgrade was no valid opening handshake; it has been refused, with 400 or 426.
+    #[doc(alias = "upgradeError")]
+    UpgradeError(HandshakeError),
+}
+
+/// Events on their way to the application: bounded, because requests are refused while it is full.
+#[derive(Debug, Default)]
+pub(crate) struct EventQueue {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    events: VecDeque<Event>,
+    /// Nobody can take events any more.
+    is_abandoned: bool,
+}
+
+impl EventQueue {
+    pub(crate) fn push(&self, event: Event) {
+        let mut state = self.lock();
+        if state.is_abandoned {
+            // Out of the lock: dropping a request or connection runs code of theirs.
+            drop(state);
+            drop(event);
+            return;
+        }
+        state.events.push_back(event);
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// The next event; `None` when there is none and `is_over` says that there will be none.
+    pub(crate) async fn next(&self, is_over: impl Fn() -> bool) -> Option<Event> {
+        loop {
+            // Created before the look, so that what comes between look and wait is not missed.
+            let changed = self.changed.notified();
+            if let Some(event) = self.lock().events.pop_front() {
+                return Some(event);
+            }
+            if is_over() {
+                return None;
+            }
+            changed.await;
+        }
+    }
+
+    /// Lets those who wait look again.
+    pub(crate) fn nudge(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// Nobody will take events any more: those that wait are dropped, which rejects the requests among them.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.lock();
+        state.is_abandoned = true;
+        let events = std::mem::take(&mut state.events);
+        drop(state);
+        drop(events);
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.lock().is_abandoned
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().events.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,151 @@
+//! Being told in place: the driver lends each message where it lies.
+
+use std::time::Instant;
+
+use crate::connection::{Connection, close_of};
+use crate::proto::connection::{Ending, Frame};
+use crate::proto::{self, CloseCode, CloseError, MessageRef, SendError};
+
+/// What happens on one connection, told by its driver as it happens, with messages lent out of the read buffer.
+///
+/// It is the fast way to receive: no queue, no second task, and all that is sent while one read is handled goes out
+/// in one write. In return a handler must not block: while it runs, its connection, and others of the same thread,
+/// stand still. What has to wait belongs into a task, with [`Context::connection`].
+///
+/// A handler receives in place of [`Connection::recv`]. A panic in it ends its connection alone, with 1011.
+///
+/// ```
+/// use wharf::{Context, Handler, MessageRef};
+///
+/// struct Echo;
+///
+/// impl Handler for Echo {
+///     fn message(&mut self, context: &mut Context<'_>, message: MessageRef<'_>) {
+///         // Fails only where the connection is closing: then there is nobody to answer.
+///         let _ = context.send(message);
+///     }
+/// }
+/// ```
+pub trait Handler: Send + 'static {
+    /// The connection is open; what is sent here follows the 101.
+    fn connect(&mut self, context: &mut Context<'_>) {
+        let _ = context;
+    }
+
+    /// A message, whole.
+    fn message(&mut self, context: &mut Context<'_>, message: MessageRef<'_>) {
+        let _ = (context, message);
+    }
+
+    /// A frame, where [`assemble_fragments`](crate::ServerConfig::assemble_fragments) is off, before it is acted on
+    /// and before the [`message`](Self::message), [`ping`](Self::ping) or [`pong`](Self::pong) that it means.
+    fn frame(&mut self, context: &mut Context<'_>, frame: &Frame<'_>) {
+        let _ = (context, frame);
+    }
+
+    /// A ping. It is answered by itself, unless [`Context::cancel_pong`] is called here.
+    fn ping(&mut self, context: &mut Context<'_>, payload: &[u8]) {
+        let _ = (context, payload);
+    }
+
+    /// A pong, asked for or not.
+    fn pong(&mut self, context: &mut Context<'_>, payload: &[u8]) {
+        let _ = (context, payload);
+    }
+
+    /// Output that was full has room again: once for each time it was full.
+    fn drain(&mut self, context: &mut Context<'_>) {
+        let _ = context;
+    }
+
+    /// The connection has ended, once for each that was accepted, whatever ended it.
+    fn close(&mut self, connection: &Connection, ending: &Ending) {
+        let _ = (connection, ending);
+    }
+}
+
+/// A connection, as its handler has it: what is sent through it goes out with the answers to the same read.
+#[derive(Debug)]
+pub struct Context<'a> {
+    pub(crate) core: &'a mut proto::Connection,
+    pub(crate) output: &'a mut Vec<u8>,
+    pub(crate) connection: &'a Connection,
+    pub(crate) now: Instant,
+}
+
+impl Context<'_> {
+    /// Sends a message: text goes out as text, bytes as binary.
+    ///
+    /// Nothing is refused for want of room: while [`is_output_full`](Self::is_output_full), the driver reads
+    /// nothing more from this peer, so that answers are bounded by what one read brings. What is sent of a handler's
+    /// own accord should look first.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] once either side has begun to close.
+    pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), SendError> {
+        self.core.send(message.into(), self.output)
+    }
+
+    /// Sends a ping with at most 125 bytes.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing was sent.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.core.ping(payload, self.output)
+    }
+
+    /// Sends a pong with at most 125 bytes that answers nothing.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing was sent.
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.core.pong(payload, self.output)
+    }
+
+    /// The ping that is being told is not to be answered.
+    #[doc(alias = "cancel")]
+    pub fn cancel_pong(&mut self) {
+        self.core.cancel_pong();
+    }
+
+    /// Begins the closing handshake, as [`Connection::close`] does. No message follows.
+    ///
+    /// # Errors
+    /// [`CloseError`]; the connection stays open.
+    pub fn close(&mut self, code: CloseCode, description: Option<&str>) -> Result<(), CloseError> {
+        self.core.close(&close_of(code, description)?, self.output, self.now);
+        Ok(())
+    }
+
+    /// Gives the connection up, as [`Connection::drop_now`] does.
+    ///
+    /// # Errors
+    /// [`CloseError`]; nothing has changed.
+    #[doc(alias = "drop")]
+    pub fn drop_now(&mut self, code: CloseCode, description: Option<&str>) -> Result<(), CloseError> {
+        self.core.drop_now(code, description, true, self.output, self.now)
+    }
+
+    /// Stops reading: no message follows, not even of the same read, until [`Connection::resume`].
+    pub fn pause(&mut self) {
+        self.connection.pause();
+    }
+
+    /// Bytes that wait to be sent.
+    #[doc(alias = "bufferedAmount")]
+    pub fn buffered_amount(&self) -> usize {
+        self.output.len()
+    }
+
+    /// Whether as much waits to be sent as
+    /// [`max_buffered_amount`](crate::ServerConfig::max_buffered_amount) allows.
+    #[doc(alias = "outputBufferFull")]
+    pub fn is_output_full(&self) -> bool {
+        self.output.len() >= self.connection.output_limit()
+    }
+
+    /// The connection, to be cloned for use elsewhere. What is sent through it comes after what was sent here.
+    pub const fn connection(&self) -> &Connection {
+        self.connection
+    }
+}

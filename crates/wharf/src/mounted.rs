@@ -1,0 +1,193 @@
+//! A mount of a server: where upgrade requests come in, and under which options.
+
+use std::future::Future;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+use crate::config::{ConfigError, ServerConfig};
+use crate::driver::Driver;
+use crate::event::Event;
+use crate::http::client_address;
+use crate::http::{Arrival, ResponseBody, UpgradeOwner, empty_body, socket, take_stream};
+use crate::proto;
+use crate::proto::connection::{Config, Keepalive};
+use crate::proto::handshake::{self, Answer, Fields, HttpVersion, Refusal, RequestHead};
+use crate::proto::limits::Limits;
+use crate::request::{Decision, Launch, Request, Verdict};
+use crate::server::Inner;
+
+/// The options of one mount, validated, and what the protocol makes of them.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) config: ServerConfig,
+    pub(crate) core: Arc<Config>,
+}
+
+impl Options {
+    pub(crate) fn new(config: ServerConfig) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let limits = Limits {
+            max_frame_size: config.max_received_frame_size as u64,
+            max_message_size: config.max_received_message_size as u64,
+            max_fragments: config.max_fragments,
+        };
+        let keepalive = Keepalive {
+            interval: config.keepalive_interval,
+            grace: config.drop_connection_on_keepalive_timeout.then_some(config.keepalive_grace_period),
+        };
+        let threshold = NonZeroUsize::new(config.fragmentation_threshold);
+        let core = Config {
+            limits,
+            assemble_fragments: config.assemble_fragments,
+            fragmentation_threshold: threshold.filter(|_| config.fragment_outgoing_messages),
+            keepalive: (config.keepalive && !config.use_native_keepalive).then_some(keepalive),
+            close_timeout: config.close_timeout,
+            write_timeout: config.write_timeout,
+        };
+        Ok(Self { config, core: Arc::new(core) })
+    }
+}
+
+/// One call of `mount`: the server, under these options.
+pub(crate) struct Mounted {
+    pub(crate) server: Arc<Inner>,
+    pub(crate) options: Arc<Options>,
+}
+
+impl UpgradeOwner for Mounted {
+    fn upgrade(
+        self: Arc<Self>,
+        request: http::Request<Incoming>,
+        arrival: Arrival,
+    ) -> Pin<Box<dyn Future<Output = http::Response<ResponseBody>> + Send>> {
+        Box::pin(async move { self.answer(request, arrival).await })
+    }
+}
+
+impl Mounted {
+    async fn answer(
+        &self,
+        mut request: http::Request<Incoming>,
+        arrival: Arrival,
+    ) -> http::Response<ResponseBody> {
+        let config = &self.options.config;
+        if self.server.events.is_abandoned() && !config.auto_accept_connections {
+            return refuse(404, "No handler is configured to accept the connection.");
+        }
+        let handshake = match read_handshake(&request) {
+            Ok(handshake) => handshake,
+            Err(error) => {
+                let answer = error.answer();
+                self.server.events.push(Event::UpgradeError(error));
+                return response(&answer);
+            }
+        };
+        if let Some(full) = self.server.what_is_full(config) {
+            return refuse(503, full);
+        }
+        let on_upgrade = hyper::upgrade::on(&mut request);
+        let (http, _) = request.into_parts();
+        let forwarded = http.headers.get_all("x-forwarded-for").iter();
+        let addresses = client_address::resolve(arrival.peer, forwarded, config);
+        let (answer, decided) = oneshot::channel();
+        let decision = Arc::new(Decision::new(answer));
+        let _pending = self.server.pending(decision.clone());
+        let options = self.options.clone();
+        let request =
+            Request::new(handshake, http, addresses, options, self.server.clone(), decision.clone());
+        if config.auto_accept_connections {
+            // A request that cannot be accepted so has been refused with 500: its own client's matter alone.
+            drop(request.auto_accept());
+        } else {
+            self.server.events.push(Event::Request(request));
+        }
+        let deadline = arrival.started + config.handshake_timeout;
+        match decide(decided, deadline, &decision).await {
+            Some(Verdict::Accept(answer, launch)) => {
+                tokio::spawn(open(on_upgrade, launch));
+                response(&answer)
+            }
+            Some(Verdict::Refuse(answer)) => response(&answer),
+            None => refuse(500, "The request was not decided."),
+        }
+    }
+}
+
+/// Waits for the decision until the deadline; whoever comes first has decided.
+async fn decide(
+    mut decided: oneshot::Receiver<Verdict>,
+    deadline: tokio::time::Instant,
+    decision: &Decision,
+) -> Option<Verdict> {
+    if let Ok(verdict) = tokio::time::timeout_at(deadline, &mut decided).await {
+        return verdict.ok();
+    }
+    decision.refuse(Refusal {
+        status: 503,
+        reason: Some("The request was not decided in time."),
+        ..Refusal::default()
+    });
+    decided.await.ok()
+}
+
+/// Takes the socket back from HTTP once the 101 has gone out, and starts the connection's own task on it.
+async fn open(on_upgrade: hyper::upgrade::OnUpgrade, launch: Launch) {
+    match take_stream(on_upgrade).await {
+        Ok((stream, already_read)) => {
+            tokio::spawn(launch.driver(stream, already_read));
+        }
+        Err(_) => launch.abandon(),
+    }
+}
+
+impl Launch {
+    fn driver(self, stream: TcpStream, already_read: Bytes) -> Driver<TcpStream> {
+        let config = &self.options.config;
+        // A socket that refuses an option is about to fail, and the driver will find that.
+        let _ = socket::configure(&stream, config);
+        let now = tokio::time::Instant::now().into_std();
+        let core = proto::Connection::server(self.options.core.clone(), now);
+        Driver::new(core, stream, already_read.into(), self.shared, self.owner, self.receiver)
+    }
+}
+
+fn read_handshake(
+    request: &http::Request<Incoming>,
+) -> Result<handshake::Request, handshake::HandshakeError> {
+    let target = request.uri().to_string();
+    let version =
+        if request.version() >= http::Version::HTTP_11 { HttpVersion::Http11 } else { HttpVersion::Http10 };
+    let fields: Fields<'_> =
+        request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    handshake::Request::read(&RequestHead {
+        method: request.method().as_str(),
+        target: &target,
+        version,
+        fields,
+    })
+}
+
+fn refuse(status: u16, reason: &str) -> http::Response<ResponseBody> {
+    let refusal = Refusal { status, reason: Some(reason), ..Refusal::default() };
+    response(&refusal.answer().unwrap_or_else(|error| error.answer()))
+}
+
+fn response(answer: &Answer) -> http::Response<ResponseBody> {
+    let mut response = http::Response::new(empty_body());
+    *response.status_mut() = http::StatusCode::from_u16(answer.status()).unwrap_or_default();
+    for (name, value) in answer.fields() {
+        // An answer has been checked; what HTTP's own types refuse on top of that is left out.
+        if let (Ok(name), Ok(value)) =
+            (http::HeaderName::from_bytes(name.as_bytes()), http::HeaderValue::from_str(value))
+        {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}

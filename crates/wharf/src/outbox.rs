@@ -1,0 +1,228 @@
+//! What waits to be sent on a connection: bounded, and shared by every handle on it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::error::{ControlError, TrySendError};
+use crate::proto::connection::PreparedMessage;
+use crate::proto::{Close, CloseCode, Message};
+
+/// Commands from the handles to the driver, in order.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Send(Message),
+    SendPrepared(PreparedMessage),
+    Ping(Bytes),
+    Pong(Bytes),
+    Close(Close),
+    Drop { code: CloseCode, description: Option<String>, tell_peer: bool },
+}
+
+impl Command {
+    /// What it counts towards the bound, in bytes: its payload, and a little for its own place in the queue.
+    fn weight(&self) -> usize {
+        let payload = match self {
+            Self::Send(message) => message.len(),
+            Self::SendPrepared(message) => message.wire_len(),
+            Self::Ping(payload) | Self::Pong(payload) => payload.len(),
+            Self::Close(_) | Self::Drop { .. } => 0,
+        };
+        payload + 16
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    state: Mutex<State>,
+    /// Told whenever room was made or the connection can send no more.
+    room: Notify,
+    /// Bytes of weight at which the outbox counts as full.
+    limit: usize,
+}
+
+#[derive(Debug)]
+struct State {
+    commands: Vec<Command>,
+    /// The weight of `commands`.
+    queued: usize,
+    /// Bytes that the driver has taken and not yet written to the socket.
+    unsent: usize,
+    is_open: bool,
+}
+
+impl Outbox {
+    pub(crate) fn new(limit: usize) -> Self {
+        let state = State { commands: Vec::new(), queued: 0, unsent: 0, is_open: true };
+        Self { state: Mutex::new(state), room: Notify::new(), limit }
+    }
+
+    /// Queues a message: whether the driver is to be woken.
+    ///
+    /// One message may pass the limit, so that a message larger than it can be sent at all.
+    pub(crate) fn try_send(&self, message: Message) -> Result<bool, TrySendError> {
+        let mut state = self.lock();
+        if !state.is_open {
+            return Err(TrySendError::Closed(message));
+        }
+        if state.waiting() >= self.limit {
+            return Err(TrySendError::Full(message));
+        }
+        Ok(state.push(Command::Send(message)))
+    }
+
+    /// Queues a message framed before, if there is room: whether the driver is to be woken, or `None`.
+    pub(crate) fn try_send_prepared(&self, message: &PreparedMessage) -> Option<bool> {
+        let mut state = self.lock();
+        (state.is_open && state.waiting() < self.limit)
+            .then(|| state.push(Command::SendPrepared(message.clone())))
+    }
+
+    /// Queues a control frame: whether the driver is to be woken.
+    pub(crate) fn control(&self, command: Command) -> Result<bool, ControlError> {
+        let mut state = self.lock();
+        if !state.is_open {
+            return Err(ControlError::Closed);
+        }
+        if state.waiting() >= self.limit {
+            return Err(ControlError::Full);
+        }
+        Ok(state.push(command))
+    }
+
+    /// Queues our Close, after which nothing more can be sent: whether the driver is to be woken.
+    pub(crate) fn close(&self, command: Command) -> bool {
+        let mut state = self.lock();
+        let is_drop = matches!(command, Command::Drop { .. });
+        if !state.is_open && !is_drop {
+            return false;
+        }
+        let wake = state.push(command);
+        self.end(state);
+        wake
+    }
+
+    /// Waits until a message can be queued, or never can again.
+    pub(crate) async fn has_room(&self) {
+        self.until(|state| !state.is_open || state.waiting() < self.limit).await;
+    }
+
+    /// Waits until nothing waits to be sent, or nothing can be sent any more.
+    pub(crate) async fn is_empty(&self) {
+        self.until(|state| !state.is_open || state.waiting() == 0).await;
+    }
+
+    /// Takes what was queued, in order.
+    pub(crate) fn take(&self) -> Vec<Command> {
+        let mut state = self.lock();
+        state.unsent += state.queued;
+        state.queued = 0;
+        std::mem::take(&mut state.commands)
+    }
+
+    /// The driver has `unsent` bytes left that the socket did not take: whether that made room where there was
+    /// none, or emptied what had waited.
+    pub(crate) fn set_unsent(&self, unsent: usize) -> bool {
+        let mut state = self.lock();
+        let before = state.waiting();
+        state.unsent = unsent;
+        let after = state.waiting();
+        drop(state);
+        if after < before {
+            self.room.notify_waiters();
+        }
+        before >= self.limit && after < self.limit
+    }
+
+    /// Nothing can be sent any more.
+    pub(crate) fn closed(&self) {
+        self.end(self.lock());
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.lock().is_open
+    }
+
+    pub(crate) fn buffered_amount(&self) -> usize {
+        self.lock().waiting()
+    }
+
+    pub(crate) const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    fn end(&self, mut state: MutexGuard<'_, State>) {
+        state.is_open = false;
+        drop(state);
+        self.room.notify_waiters();
+    }
+
+    async fn until(&self, is_met: impl Fn(&State) -> bool) {
+        loop {
+            // Created before the look, so that a change between look and wait is not missed.
+            let changed = self.room.notified();
+            if is_met(&self.lock()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    const fn waiting(&self) -> usize {
+        self.queued + self.unsent
+    }
+
+    /// The first command wakes the driver, which takes all that follow with it.
+    fn push(&mut self, command: Command) -> bool {
+        self.queued += command.weight();
+        self.commands.push(command);
+        self.commands.len() == 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c10_1_a_full_outbox_hands_the_message_back() {
+        let outbox = Outbox::new(100);
+        assert_eq!(outbox.try_send("x".repeat(200).into()), Ok(true), "one message may pass the limit");
+        let refused = outbox.try_send("y".into());
+        assert_eq!(refused, Err(TrySendError::Full("y".into())));
+    }
+
+    #[test]
+    fn the_driver_is_woken_once_however_many_sends_follow() {
+        let outbox = Outbox::new(1000);
+        assert_eq!(outbox.try_send("a".into()), Ok(true));
+        assert_eq!(outbox.try_send("b".into()), Ok(false));
+        assert_eq!(outbox.take().len(), 2);
+        assert_eq!(outbox.try_send("c".into()), Ok(true));
+    }
+
+    #[test]
+    fn what_the_driver_took_counts_until_it_is_written() {
+        let outbox = Outbox::new(100);
+        outbox.try_send("x".repeat(200).into()).unwrap();
+        outbox.take();
+        assert!(matches!(outbox.try_send("y".into()), Err(TrySendError::Full(_))));
+        assert!(outbox.set_unsent(0), "room where there was none");
+        assert_eq!(outbox.try_send("y".into()), Ok(true));
+    }
+
+    #[test]
+    fn c2_4_a_send_after_close_is_an_error() {
+        let outbox = Outbox::new(100);
+        outbox.close(Command::Close(Close::EMPTY));
+        assert_eq!(outbox.try_send("late".into()), Err(TrySendError::Closed("late".into())));
+        assert!(!outbox.close(Command::Close(Close::EMPTY)), "the first code stands");
+    }
+}

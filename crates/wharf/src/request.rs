@@ -1,0 +1,392 @@
+//! A client that asks for a WebSocket, and the decision about it.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::connection::{Connection, Opening, Owner, Shared};
+use crate::cookie::{Cookies, SetCookie, set_cookie_values};
+use crate::driver::{self, Receiver};
+use crate::error::{AcceptError, RejectError};
+use crate::handler::Handler;
+use crate::http::client_address::ClientAddress;
+use crate::mounted::Options;
+use crate::proto::handshake::{self, Answer, Extension, Refusal, Version};
+
+/// A valid opening handshake that waits for a decision: [`accept`](Self::accept) or [`reject`](Self::reject).
+///
+/// It knows no socket; deciding sends the answer to whoever holds that. Dropped undecided it is rejected with 403,
+/// and left undecided for longer than [`handshake_timeout`](crate::ServerConfig::handshake_timeout) with 503.
+///
+/// ```no_run
+/// # async fn requests(server: wharf::Server) {
+/// use wharf::{Accept, Event, Rejection};
+///
+/// while let Some(event) = server.next_event().await {
+///     let Event::Request(request) = event else { continue };
+///     if request.path() == "/chat" {
+///         let connection = request.accept(Accept::new().protocol("chat"));
+///     } else {
+///         let _ = request.reject(Rejection::new(404).reason("no such endpoint"));
+///     }
+/// }
+/// # }
+/// ```
+#[doc(alias = "WebSocketRequest")]
+pub struct Request {
+    handshake: Box<handshake::Request>,
+    http: Box<http::request::Parts>,
+    addresses: ClientAddress,
+    cookies: Cookies,
+    options: Arc<Options>,
+    host: Arc<dyn Host>,
+    decision: Arc<Decision>,
+}
+
+/// What a request asks of the server that it came to.
+pub(crate) trait Host: Owner {
+    /// A number for the next accepted connection.
+    fn next_id(&self) -> u64;
+    /// The connection is in the list, and `connect` is told.
+    fn connection_accepted(&self, connection: &Arc<Shared>);
+    fn as_owner(self: Arc<Self>) -> Arc<dyn Owner>;
+}
+
+/// Where the answer goes, once.
+pub(crate) struct Decision {
+    answer: Mutex<Option<oneshot::Sender<Verdict>>>,
+}
+
+/// What was decided.
+pub(crate) enum Verdict {
+    Accept(Answer, Launch),
+    Refuse(Answer),
+}
+
+/// What becomes of the socket after the 101.
+pub(crate) struct Launch {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) owner: Arc<dyn Owner>,
+    pub(crate) receiver: Receiver,
+    pub(crate) options: Arc<Options>,
+}
+
+impl Decision {
+    pub(crate) fn new(answer: oneshot::Sender<Verdict>) -> Self {
+        Self { answer: Mutex::new(Some(answer)) }
+    }
+
+    /// The right to decide, for the first who asks.
+    pub(crate) fn take(&self) -> Option<oneshot::Sender<Verdict>> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Refuses, if nobody has decided: whether it did.
+    pub(crate) fn refuse(&self, refusal: Refusal<'_>) -> bool {
+        let Some(decide) = self.take() else { return false };
+        let answer = refusal.answer().unwrap_or_else(|error| error.answer());
+        // A client that is gone needs no answer.
+        let _ = decide.send(Verdict::Refuse(answer));
+        true
+    }
+}
+
+impl Request {
+    pub(crate) fn new(
+        handshake: handshake::Request,
+        http: http::request::Parts,
+        addresses: ClientAddress,
+        options: Arc<Options>,
+        host: Arc<dyn Host>,
+        decision: Arc<Decision>,
+    ) -> Self {
+        let (mut handshake, http) = (Box::new(handshake), Box::new(http));
+        if !options.config.parse_extensions {
+            handshake.extensions.clear();
+        }
+        let cookies = if options.config.parse_cookies {
+            Cookies::from_headers(&http.headers)
+        } else {
+            Cookies::default()
+        };
+        Self { handshake, http, addresses, cookies, options, host, decision }
+    }
+
+    /// Accepts: the client gets 101, and messages come through [`Connection::recv`]. What the client has sent behind
+    /// its handshake is the first that is received.
+    ///
+    /// A client that has hung up meanwhile gives a connection all the same, which ends with 1006.
+    ///
+    /// # Errors
+    /// [`AcceptError`]: decided before, or the answer may not be sent, such as a subprotocol that was not offered;
+    /// then the client gets 500.
+    pub fn accept(self, accept: Accept) -> Result<Connection, AcceptError> {
+        self.accept_into(accept, |_| Receiver::Queue)
+    }
+
+    /// Accepts, and gives all that is received to `handler`.
+    ///
+    /// # Errors
+    /// As for [`accept`](Self::accept).
+    pub fn accept_with(self, accept: Accept, handler: impl Handler) -> Result<Connection, AcceptError> {
+        self.accept_into(accept, |connection| Receiver::Handler {
+            handler: Box::new(handler),
+            connection: connection.clone(),
+        })
+    }
+
+    /// Rejects: the client gets the status, by default 403, and TCP ends.
+    ///
+    /// # Errors
+    /// [`RejectError`]: decided before, or the answer may not be sent, such as a reason with a line end; then the
+    /// client gets 500.
+    pub fn reject(self, rejection: Rejection) -> Result<(), RejectError> {
+        let decide = self.decision.take().ok_or(RejectError::AlreadyDecided)?;
+        let Rejection { status, reason, headers } = rejection;
+        let fields: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let refusal = Refusal { status, reason: reason.as_deref(), fields: &fields };
+        let (answer, result) = match refusal.answer() {
+            Ok(answer) => (answer, Ok(())),
+            Err(error) => (error.answer(), Err(error.into())),
+        };
+        // A client that is gone needs no answer.
+        let _ = decide.send(Verdict::Refuse(answer));
+        result
+    }
+
+    /// The HTTP request, as the HTTP server read it.
+    #[doc(alias = "httpRequest")]
+    pub const fn http_request(&self) -> &http::request::Parts {
+        &self.http
+    }
+
+    /// The `Host` header as sent, with its port.
+    pub fn host(&self) -> &str {
+        &self.handshake.host
+    }
+
+    /// The request target as sent: not decoded, with its query.
+    pub fn resource(&self) -> &str {
+        &self.handshake.resource
+    }
+
+    /// The path of the target, not decoded, without its query.
+    #[doc(alias = "resourceURL")]
+    pub fn path(&self) -> &str {
+        self.http.uri.path()
+    }
+
+    /// The query of the target, not decoded.
+    pub fn query(&self) -> Option<&str> {
+        self.http.uri.query()
+    }
+
+    /// The `Sec-WebSocket-Key` as sent.
+    pub fn key(&self) -> &str {
+        &self.handshake.key
+    }
+
+    /// 13, or 8.
+    #[doc(alias = "webSocketVersion")]
+    pub const fn websocket_version(&self) -> Version {
+        self.handshake.version
+    }
+
+    /// The origin as sent. Browsers always send it; compare it before accepting where cookies count.
+    pub fn origin(&self) -> Option<&str> {
+        self.handshake.origin.as_deref()
+    }
+
+    /// The subprotocols that the client offers, in its order and spelling.
+    #[doc(alias = "protocolFullCaseMap")]
+    pub fn protocols(&self) -> &[String] {
+        &self.handshake.protocols
+    }
+
+    /// The subprotocols that the client offers, in its order, in lower case.
+    #[doc(alias = "requestedProtocols")]
+    pub fn requested_protocols(&self) -> Vec<String> {
+        self.protocols().iter().map(|protocol| protocol.to_ascii_lowercase()).collect()
+    }
+
+    /// The extensions that the client offers, in its order.
+    #[doc(alias = "requestedExtensions")]
+    pub fn requested_extensions(&self) -> &[Extension] {
+        &self.handshake.extensions
+    }
+
+    /// The cookies that the client sent.
+    pub const fn cookies(&self) -> &Cookies {
+        &self.cookies
+    }
+
+    /// Who the client is, after `X-Forwarded-For` where that counts.
+    #[doc(alias = "remoteAddress")]
+    pub fn remote_address(&self) -> &str {
+        &self.addresses.remote_address
+    }
+
+    /// The client, then the proxies on its way, the socket's peer last.
+    #[doc(alias = "remoteAddresses")]
+    pub fn remote_addresses(&self) -> &[String] {
+        &self.addresses.remote_addresses
+    }
+
+    /// The address of the socket's peer, whatever headers say.
+    pub const fn socket_address(&self) -> SocketAddr {
+        self.addresses.socket
+    }
+
+    /// Accepts as `auto_accept_connections` does: the first offered subprotocol, the client's own origin.
+    pub(crate) fn auto_accept(self) -> Result<Connection, AcceptError> {
+        let accept = Accept {
+            protocol: self.protocols().first().cloned(),
+            origin: self.origin().map(ToOwned::to_owned),
+            cookies: Vec::new(),
+        };
+        self.accept(accept)
+    }
+
+    fn accept_into(
+        mut self,
+        accept: Accept,
+        receiver: impl FnOnce(&Connection) -> Receiver,
+    ) -> Result<Connection, AcceptError> {
+        let decide = self.decision.take().ok_or(AcceptError::AlreadyDecided)?;
+        let answer = match self.answer(&accept) {
+            Ok(answer) => answer,
+            Err(error) => {
+                let refusal = Refusal { status: 500, ..Refusal::default() };
+                let answer = refusal.answer().unwrap_or_else(|error| error.answer());
+                let _ = decide.send(Verdict::Refuse(answer));
+                return Err(error);
+            }
+        };
+        let protocol = accept.protocol.filter(|protocol| !protocol.is_empty());
+        let addresses = std::mem::take(&mut self.addresses.remote_addresses);
+        let opening = Opening {
+            protocol: protocol.map(|protocol| protocol.to_ascii_lowercase().into()),
+            version: self.handshake.version,
+            remote_address: self.addresses.remote_address.as_str().into(),
+            forwarded_for: if addresses.len() > 1 { addresses.into() } else { Box::default() },
+            socket: self.addresses.socket,
+        };
+        let options = self.options.clone();
+        let shared =
+            Arc::new(Shared::new(self.host.next_id(), opening, &options.config, options.core.clone()));
+        let connection = Connection::new(shared.clone());
+        let receiver = receiver(&connection);
+        self.host.connection_accepted(&shared);
+        let owner = self.host.clone().as_owner();
+        let launch = Launch { shared, owner, receiver, options };
+        if let Err(Verdict::Accept(_, launch)) = decide.send(Verdict::Accept(answer, launch)) {
+            launch.abandon();
+        }
+        Ok(connection)
+    }
+
+    fn answer(&self, accept: &Accept) -> Result<Answer, AcceptError> {
+        let cookies = set_cookie_values(&accept.cookies)?;
+        let accept = handshake::Accept {
+            protocol: accept.protocol.as_deref(),
+            origin: accept.origin.as_deref(),
+            extensions: &[],
+            cookies: &cookies,
+        };
+        Ok(accept.answer(&self.handshake)?)
+    }
+}
+
+impl Launch {
+    /// TCP was gone before the 101 could be sent.
+    pub(crate) fn abandon(self) {
+        driver::never_opened(&self.shared, self.owner.as_ref(), self.receiver);
+    }
+}
+
+/// A request that nobody decided is rejected, never left hanging.
+impl Drop for Request {
+    fn drop(&mut self) {
+        self.decision.refuse(Refusal::default());
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("handshake", &self.handshake)
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a client is told when its request is accepted; by default nothing beyond the handshake itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[must_use]
+pub struct Accept {
+    protocol: Option<String>,
+    origin: Option<String>,
+    cookies: Vec<SetCookie>,
+}
+
+impl Accept {
+    /// No subprotocol, no origin, no cookies.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The subprotocol to speak: one that the client offered, in any case. The client gets its own spelling.
+    pub fn protocol(mut self, protocol: impl Into<String>) -> Self {
+        self.protocol = Some(protocol.into());
+        self
+    }
+
+    /// The origin to name in the answer. It is compared with nothing.
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origin = Some(origin.into());
+        self
+    }
+
+    /// A cookie to set; may be called several times.
+    pub fn cookie(mut self, cookie: SetCookie) -> Self {
+        self.cookies.push(cookie);
+        self
+    }
+}
+
+/// What a client is told when its request is rejected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Rejection {
+    status: u16,
+    reason: Option<String>,
+    headers: Vec<(String, String)>,
+}
+
+impl Rejection {
+    /// A status from 300 to 599.
+    pub const fn new(status: u16) -> Self {
+        Self { status, reason: None, headers: Vec::new() }
+    }
+
+    /// Why, in one line of visible ASCII, sent as `X-WebSocket-Reject-Reason`.
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// A further header; may be called several times.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+}
+
+/// 403, without a reason.
+impl Default for Rejection {
+    fn default() -> Self {
+        Self::new(403)
+    }
+}

@@ -1,0 +1,325 @@
+//! The WebSocket server: mounted on HTTP servers, told of requests, keeper of connections.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::config::ServerConfig;
+use crate::connection::{Connection, Owner, Shared};
+use crate::error::MountError;
+use crate::event::{Event, EventQueue};
+use crate::http::{HttpServer, UpgradeOwner};
+use crate::mounted::{Mounted, Options};
+use crate::proto::connection::{Config, Ending, PreparedMessage};
+use crate::proto::handshake::Refusal;
+use crate::proto::{CloseCode, Message};
+use crate::request::{Decision, Host};
+
+/// A WebSocket server. A cheap clone; all clones are the same server.
+///
+/// Without a mount it is inert. When the last clone is dropped, live connections go on, and new requests are answered
+/// with 404, for nobody is there to decide them.
+///
+/// ```no_run
+/// use wharf::{Accept, Event, HttpServer, Server, ServerConfig};
+///
+/// # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+/// let http = HttpServer::bind("127.0.0.1:9001").await?;
+/// let server = Server::new(ServerConfig::default());
+/// server.mount([&http])?;
+/// while let Some(event) = server.next_event().await {
+///     if let Event::Request(request) = event {
+///         let connection = request.accept(Accept::new())?;
+///         tokio::spawn(async move {
+///             while let Some(message) = connection.recv().await {
+///                 if connection.send(message).await.is_err() {
+///                     break;
+///                 }
+///             }
+///         });
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[doc(alias = "WebSocketServer")]
+pub struct Server {
+    inner: Arc<Inner>,
+    _listening: Arc<Listening>,
+}
+
+/// Shared by all clones of a server; its end means that nobody can take events any more.
+struct Listening(Arc<Inner>);
+
+/// What the clones, the mounts and the connections of a server share.
+pub(crate) struct Inner {
+    config: ServerConfig,
+    mounts: Mutex<Vec<(HttpServer, Arc<dyn UpgradeOwner>)>>,
+    connections: Mutex<BTreeMap<u64, Arc<Shared>>>,
+    /// Requests that nobody has decided.
+    pending: Mutex<BTreeMap<u64, Arc<Decision>>>,
+    pub(crate) events: EventQueue,
+    next_id: AtomicU64,
+    is_shut_down: AtomicBool,
+}
+
+impl Server {
+    /// A server with these options, not mounted yet. They are validated by [`mount`](Self::mount).
+    pub fn new(config: ServerConfig) -> Self {
+        let inner = Arc::new(Inner {
+            config,
+            mounts: Mutex::default(),
+            connections: Mutex::default(),
+            pending: Mutex::default(),
+            events: EventQueue::default(),
+            next_id: AtomicU64::new(0),
+            is_shut_down: AtomicBool::new(false),
+        });
+        Self { _listening: Arc::new(Listening(inner.clone())), inner }
+    }
+
+    /// Serves the upgrade requests of these HTTP servers from now on, with the options that the server was made
+    /// with. HTTP servers of earlier mounts stay.
+    ///
+    /// # Errors
+    /// [`MountError`]: no HTTP server, one that a WebSocket server is mounted on already, or an option without
+    /// meaning. Nothing is mounted then.
+    pub fn mount<'h>(
+        &self,
+        http_servers: impl IntoIterator<Item = &'h HttpServer>,
+    ) -> Result<(), MountError> {
+        self.mount_with(self.inner.config.clone(), http_servers)
+    }
+
+    /// Serves the upgrade requests of these HTTP servers with other options. Connections keep the options that
+    /// they were accepted under.
+    ///
+    /// # Errors
+    /// As for [`mount`](Self::mount).
+    pub fn mount_with<'h>(
+        &self,
+        config: ServerConfig,
+        http_servers: impl IntoIterator<Item = &'h HttpServer>,
+    ) -> Result<(), MountError> {
+        let options = Arc::new(Options::new(config)?);
+        let owner: Arc<dyn UpgradeOwner> = Arc::new(Mounted { server: self.inner.clone(), options });
+        let mut mounted: Vec<(HttpServer, Arc<dyn UpgradeOwner>)> = Vec::new();
+        for http in http_servers {
+            if http.mount(owner.clone()).is_err() {
+                for (http, owner) in &mounted {
+                    http.unmount(owner);
+                }
+                return Err(MountError::AlreadyMounted(http.local_addr()));
+            }
+            mounted.push((http.clone(), owner.clone()));
+        }
+        if mounted.is_empty() {
+            return Err(MountError::NoHttpServer);
+        }
+        self.inner.is_shut_down.store(false, Ordering::Release);
+        lock(&self.inner.mounts).append(&mut mounted);
+        Ok(())
+    }
+
+    /// Leaves all HTTP servers: upgrade requests that come later are ordinary requests to them. Live connections
+    /// go on. Without a mount it does nothing.
+    pub fn unmount(&self) {
+        for (http, owner) in lock(&self.inner.mounts).drain(..) {
+            http.unmount(&owner);
+        }
+    }
+
+    /// The next event, in order. `None` after [`shut_down`](Self::shut_down), when the last connection is gone.
+    ///
+    /// While [`max_pending_events`](crate::ServerConfig::max_pending_events) wait to be taken, new requests are refused
+    /// with 503.
+    ///
+    /// Cancel safe: an event that was not returned is the next call's.
+    pub async fn next_event(&self) -> Option<Event> {
+        let inner = &self.inner;
+        let is_over = || inner.is_shut_down.load(Ordering::Acquire) && lock(&inner.connections).is_empty();
+        inner.events.next(is_over).await
+    }
+
+    /// Closes every live connection with `code` and its default description (the reference's code is
+    /// [`CloseCode::NORMAL`]), rejects every undecided request with 503, and waits until all connections of now are
+    /// gone. What is left after `deadline` is dropped.
+    ///
+    /// Not cancel safe: dropped before it returns, connections have been told to close, but none is dropped at the
+    /// deadline; each still ends by its own `close_timeout`.
+    #[doc(alias = "closeAllConnections")]
+    pub async fn close_all_connections(&self, code: CloseCode, deadline: Duration) {
+        for decision in std::mem::take(&mut *lock(&self.inner.pending)).into_values() {
+            decision.refuse(Refusal { status: 503, ..Refusal::default() });
+        }
+        let closing = self.connections();
+        for connection in &closing {
+            // Only a code that cannot be sent is refused, and then a close without one does as well.
+            if connection.close(code, None).is_err() {
+                let _ = connection.close(CloseCode::NORMAL, None);
+            }
+        }
+        let all_gone = async {
+            for connection in &closing {
+                connection.closed().await;
+            }
+        };
+        if tokio::time::timeout(deadline, all_gone).await.is_err() {
+            for connection in &closing {
+                connection.drop_silently(code, None);
+            }
+            for connection in &closing {
+                connection.closed().await;
+            }
+        }
+    }
+
+    /// Unmounts and closes all connections. The HTTP servers go on listening.
+    ///
+    /// Cancel safety is that of [`close_all_connections`](Self::close_all_connections).
+    #[doc(alias = "shutDown")]
+    pub async fn shut_down(&self, code: CloseCode, deadline: Duration) {
+        self.unmount();
+        self.inner.is_shut_down.store(true, Ordering::Release);
+        self.close_all_connections(code, deadline).await;
+        self.inner.events.nudge();
+    }
+
+    /// Sends a message to every open connection. It is framed once, not once a connection. Connections that are
+    /// closing are passed over, and so are those whose output is full; the answer tells how many.
+    #[doc(alias = "broadcastUTF")]
+    #[doc(alias = "broadcastBytes")]
+    pub fn broadcast(&self, message: impl Into<Message>) -> Broadcast {
+        let message = message.into();
+        let mut prepared: Vec<(Arc<Config>, PreparedMessage)> = Vec::new();
+        let mut reach = Broadcast::default();
+        for connection in self.connections() {
+            let core = connection.core_config();
+            let frames = prepared.iter().find(|(config, _)| Arc::ptr_eq(config, core));
+            let frames = if let Some((_, frames)) = frames {
+                frames.clone()
+            } else {
+                let frames = PreparedMessage::new(message.as_ref(), core);
+                prepared.push((core.clone(), frames.clone()));
+                frames
+            };
+            if connection.try_send_prepared(&frames) {
+                reach.sent += 1;
+            } else if connection.is_connected() {
+                reach.full += 1;
+            }
+        }
+        reach
+    }
+
+    /// The live connections, in order of acceptance.
+    pub fn connections(&self) -> Vec<Connection> {
+        lock(&self.inner.connections).values().map(|shared| Connection::new(shared.clone())).collect()
+    }
+
+    /// How many connections are live.
+    pub fn connection_count(&self) -> usize {
+        lock(&self.inner.connections).len()
+    }
+
+    /// How many requests wait for a decision.
+    #[doc(alias = "pendingRequests")]
+    pub fn pending_request_count(&self) -> usize {
+        lock(&self.inner.pending).len()
+    }
+
+    /// The options that the server was made with.
+    pub fn config(&self) -> &ServerConfig {
+        &self.inner.config
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("connections", &self.connection_count())
+            .field("pending_requests", &self.pending_request_count())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How far a [`broadcast`](Server::broadcast) reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Broadcast {
+    /// Connections that the message was queued for.
+    pub sent: usize,
+    /// Connections that were passed over because as much waits for them as `max_buffered_amount` allows.
+    pub full: usize,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.events.abandon();
+    }
+}
+
+impl Inner {
+    /// Lists a request as undecided until the guard is dropped.
+    pub(crate) fn pending(self: &Arc<Self>, decision: Arc<Decision>) -> Pending {
+        let id = self.next_id();
+        lock(&self.pending).insert(id, decision);
+        Pending { server: self.clone(), id }
+    }
+
+    /// What keeps a further request from being taken in, as the reason of its refusal.
+    pub(crate) fn what_is_full(&self, config: &ServerConfig) -> Option<&'static str> {
+        let pending = lock(&self.pending).len();
+        if pending >= config.max_pending_requests {
+            Some("Too many requests wait for a decision.")
+        } else if lock(&self.connections).len() + pending >= config.max_connections {
+            Some("Too many connections.")
+        } else if self.events.len() >= config.max_pending_events {
+            Some("The server is too busy.")
+        } else {
+            None
+        }
+    }
+}
+
+/// A place in the list of undecided requests.
+pub(crate) struct Pending {
+    server: Arc<Inner>,
+    id: u64,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        lock(&self.server.pending).remove(&self.id);
+    }
+}
+
+impl Host for Inner {
+    fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn connection_accepted(&self, connection: &Arc<Shared>) {
+        lock(&self.connections).insert(connection.id, connection.clone());
+        self.events.push(Event::Connect(Connection::new(connection.clone())));
+    }
+
+    fn as_owner(self: Arc<Self>) -> Arc<dyn Owner> {
+        self
+    }
+}
+
+impl Owner for Inner {
+    fn connection_gone(&self, connection: &Arc<Shared>, ending: &Ending) {
+        lock(&self.connections).remove(&connection.id);
+        let connection = Connection::new(connection.clone());
+        self.events.push(Event::Close { connection, ending: ending.clone() });
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
