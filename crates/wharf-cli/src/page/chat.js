@@ -13,7 +13,6 @@ export function startChat() {
     event.preventDefault();
     say(socket, form);
   });
-  return socket;
 }
 
 function say(socket, form) {

@@ -71,7 +71,7 @@ function draw(rates) {
   element("live-top").textContent = `${count(top)}/s`;
   element("live-graph-in").setAttribute("d", surface(rates, "in", top));
   element("live-graph-out").setAttribute("d", surface(rates, "out", top));
-  element("live-graph").ariaLabel = `Messages a second over the last two minutes, at most ${count(highest)}`;
+  element("live-graph").setAttribute("aria-label", `Messages a second over the last two minutes, at most ${count(highest)}`);
 }
 
 /** The area under the rates in a box of 120 seconds by 100, curved, and never above or below what was measured. */
@@ -86,8 +86,8 @@ function surface(rates, name, top) {
     x = next;
   }
   // Before the first measurement the water is still.
-  const still = (x - 1).toFixed(2);
-  return `${path}C${still} ${height(rates[0])} ${x.toFixed(2)} ${FLOOR} ${still} ${FLOOR}H-2V100Z`;
+  const middle = (x - 1).toFixed(2);
+  return `${path}C${middle} ${height(rates[0])} ${middle} ${FLOOR} ${(x - 2).toFixed(2)} ${FLOOR}H-3V100Z`;
 }
 
 /** The next of 10, 20, 50, 100, 200, … */

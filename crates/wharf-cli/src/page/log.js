@@ -39,7 +39,7 @@ function cell(name, text, spoken) {
   if (spoken === undefined) {
     return element;
   }
-  element.ariaHidden = "true";
+  element.setAttribute("aria-hidden", "true");
   const words = document.createElement("span");
   words.className = "hidden";
   words.textContent = spoken;
