@@ -1,0 +1,47 @@
+import { chromium } from "playwright-core";
+
+export function launchChromium() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM,
+    // Chromium's own sandbox refuses to run as root, as which containers run.
+    chromiumSandbox: process.getuid() !== 0,
+    args: [
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+}
+
+/** A tab of its own browser profile, with what went wrong in it (violations of the page's policy are console errors). */
+export async function openTab(browser, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const tab = await context.newPage();
+  tab.problems = [];
+  tab.on("console", (message) => ["error", "warning"].includes(message.type()) && tab.problems.push(message.text()));
+  tab.on("pageerror", (error) => tab.problems.push(error.message));
+  tab.close = () => context.close();
+  return tab;
+}
+
+/** The page in a tab, once its three WebSockets are open. */
+export async function openPage(browser, url, options) {
+  const tab = await openTab(browser, options);
+  await tab.goto(url);
+  await whenOpen(tab);
+  return tab;
+}
+
+export async function whenOpen(tab) {
+  for (const part of ["echo", "live", "chat"]) {
+    await tab.locator(`#${part}-state[data-state=open]`).waitFor();
+  }
+}
+
+/** Waits for an element that shows this text or pattern. */
+export async function shows(tab, selector, text) {
+  await tab.locator(selector).filter({ hasText: text }).first().waitFor();
+}
