@@ -1,3 +1,27 @@
-//! The program `wharf`.
+//! The program `wharf`: a WebSocket server to start and use.
 
-fn main() {}
+mod args;
+mod options;
+mod serve;
+
+use std::process::ExitCode;
+
+use args::Command;
+
+fn main() -> ExitCode {
+    let command = match args::parse() {
+        Ok(command) => command,
+        Err(status) => return status,
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return args::fail(&format!("cannot start: {error}")),
+    };
+    let result = match command {
+        Command::Serve(serve) => runtime.block_on(serve::run(serve)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => args::fail(&message),
+    }
+}

@@ -1,0 +1,113 @@
+//! The command line: arguments as they are typed, and one clear line for those that mean nothing.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+use std::{env, io};
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+
+use crate::options::ServerOptions;
+
+/// Parses the program's arguments. Without a command, they are those of `serve`.
+///
+/// # Errors
+/// The status to end with: 0 after the help, 2 for arguments that mean nothing, which have been told.
+pub(crate) fn parse() -> Result<Command, ExitCode> {
+    match Program::try_parse_from(env::args_os()) {
+        Ok(Program { command: Some(command), .. }) => Ok(command),
+        Ok(Program { command: None, serve }) => Ok(Command::Serve(serve)),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                // A reader that has gone away, as of `wharf --help | head`, needs no help any more.
+                let _ = error.print();
+                Err(ExitCode::SUCCESS)
+            }
+            _ => Err(fail(&in_one_line(&error.to_string()))),
+        },
+    }
+}
+
+/// Says what went wrong in one line, and gives the status that says that nothing was done.
+pub(crate) fn fail(message: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "wharf: {message}");
+    ExitCode::from(2)
+}
+
+/// A WebSocket server. Without a command it serves, as `wharf serve` does.
+#[derive(Debug, Parser)]
+#[command(name = "wharf", version, args_conflicts_with_subcommands = true)]
+struct Program {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve WebSocket endpoints, and a page to try them with.
+    Serve(Serve),
+}
+
+/// What `wharf serve` can be told.
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    /// Address and port to listen on; port 0 lets the system choose one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9001")]
+    pub(crate) listen: SocketAddr,
+
+    /// How long connections may take to close when the program is told to stop.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub(crate) shutdown_timeout: Duration,
+
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
+}
+
+/// clap's message without its heading, its hints and its usage, which take lines of their own.
+fn in_one_line(message: &str) -> String {
+    let lines: Vec<_> =
+        message.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim).collect();
+    let message = lines.iter().take_while(|line| !line.is_empty()).copied().collect::<Vec<_>>().join(" ");
+    let tip = lines.iter().find_map(|line| line.strip_prefix("tip: "));
+    let message = message.trim_start_matches("error: ");
+    let tip = tip.map(|tip| format!(" ({tip})")).unwrap_or_default();
+    format!("{message}{tip}; see wharf --help")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Program::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_command_the_arguments_are_those_of_serve() {
+        let program = Program::try_parse_from(["wharf", "--listen", "127.0.0.1:0"]).unwrap();
+        assert!(program.command.is_none());
+        assert_eq!(program.serve.listen.port(), 0);
+    }
+
+    #[test]
+    fn a_bad_flag_or_value_is_one_line() {
+        for arguments in [
+            &["wharf", "serve", "--lisen", "x"][..],
+            &["wharf", "--keepalive", "perhaps"],
+            &["wharf", "--listen"],
+            &["wharf", "serve", "--keepalive-interval", "soon"],
+        ] {
+            let error = Program::try_parse_from(arguments).unwrap_err().to_string();
+            let line = in_one_line(&error);
+            assert!(!line.contains('\n') && !line.contains("error:"), "{line}");
+            assert!(line.contains(arguments[arguments.len() - 2].trim_start_matches("serve")), "{line}");
+        }
+    }
+}

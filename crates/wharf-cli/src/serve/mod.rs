@@ -1,0 +1,131 @@
+//! `wharf serve`: the endpoints, the page to try them with, and a graceful end.
+
+mod chat;
+mod echo;
+mod live;
+mod page;
+
+use std::io::Write;
+use std::sync::Arc;
+use std::{error, io};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use wharf::{Accept, CloseCode, Event, HttpServer, Rejection, Request, Server};
+
+use crate::args::Serve;
+use chat::Chat;
+use echo::Echo;
+use live::Live;
+
+/// Serves until the program is told to stop.
+///
+/// # Errors
+/// In one line, what kept it from serving.
+pub(crate) async fn run(args: Serve) -> Result<(), String> {
+    let config = args.server.config();
+    let mut signals = StopSignals::new().map_err(|error| format!("cannot listen to signals: {error}"))?;
+    let server = Server::new(config.clone());
+    let http = HttpServer::builder()
+        .service(page::Page)
+        .handshake_timeout(config.handshake_timeout)
+        .bind(args.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {}", args.listen, in_words(&error)))?;
+    server.mount([&http]).map_err(|error| flag_of(&error))?;
+    let endpoints = Endpoints::new(&server);
+    let counting = tokio::spawn(endpoints.live.clone().count_every_second());
+    // The line may go into a pipe whose reader left; that is no reason not to serve.
+    let _ = writeln!(io::stdout(), "wharf: serving http://{}/", http.local_addr());
+
+    let serving = tokio::spawn(serve(server.clone(), endpoints));
+    signals.next().await;
+    tokio::select! {
+        () = server.shut_down(CloseCode::GOING_AWAY, args.shutdown_timeout) => {}
+        // Told twice: whoever asks does not want to wait.
+        () = signals.next() => return Err("stopped before all connections had closed".to_owned()),
+    }
+    http.shut_down(args.shutdown_timeout).await;
+    counting.abort();
+    serving.await.map_err(|error| format!("the server failed: {error}"))
+}
+
+/// What a path leads to.
+#[derive(Clone)]
+struct Endpoints {
+    live: Arc<Live>,
+    chat: Arc<Chat>,
+}
+
+impl Endpoints {
+    fn new(server: &Server) -> Self {
+        Self { live: Arc::new(Live::new(server.clone())), chat: Arc::default() }
+    }
+
+    fn open(&self, request: Request) {
+        let traffic = self.live.traffic().clone();
+        let accept = Accept::new();
+        // A request can be decided already only because the server is shutting down.
+        match request.path() {
+            "/echo" => drop(request.accept_with(accept, Echo::new(traffic))),
+            "/chat" => drop(request.accept_with(accept, self.chat.clone().member(traffic))),
+            "/live" => drop(request.accept_with(accept, self.live.clone().watcher())),
+            _ => {
+                let reason = "No such endpoint: there are /echo, /chat and /live.";
+                drop(request.reject(Rejection::new(404).reason(reason)));
+            }
+        }
+    }
+}
+
+async fn serve(server: Server, endpoints: Endpoints) {
+    let accepts_all = server.config().auto_accept_connections;
+    while let Some(event) = server.next_event().await {
+        match event {
+            Event::Request(request) => endpoints.open(request),
+            Event::Connect(connection) => {
+                endpoints.live.traffic().accepted();
+                if accepts_all {
+                    tokio::spawn(echo::echo(connection, endpoints.live.traffic().clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What tells the program to stop: Ctrl-C, or a service manager.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// The library names its option; here that is a flag.
+fn flag_of(error: &dyn error::Error) -> String {
+    let message = error.to_string();
+    match message.split_once(' ') {
+        Some((option, rest)) if option.contains('_') => format!("--{} {rest}", option.replace('_', "-")),
+        _ => message,
+    }
+}
+
+fn in_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
+        io::ErrorKind::PermissionDenied => "not permitted".to_owned(),
+        _ => error.to_string(),
+    }
+}
