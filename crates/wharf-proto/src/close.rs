@@ -188,12 +188,6 @@ impl Close {
         }
     }
 
-    /// What answers this Close: its code repeated, without the reason (RFC 6455 §5.5.1).
-    #[must_use]
-    pub const fn answer(&self) -> Self {
-        Self { code: self.code, reason: Cow::Borrowed("") }
-    }
-
     /// The code; [`CloseCode::NOT_PROVIDED`] where the frame has none (RFC 6455 §7.1.5).
     pub const fn code(&self) -> CloseCode {
         self.code
@@ -237,17 +231,6 @@ mod tests {
         assert!(Close::new(CloseCode::NORMAL, "x".repeat(123)).is_ok());
         let refused = Close::new(CloseCode::NORMAL, "é".repeat(62));
         assert_eq!(refused, Err(CloseError::ReasonTooLong { length: 124 }));
-    }
-
-    #[test]
-    fn c7_1_the_answer_repeats_the_code() {
-        for code in [1000, 1001, 1011, 3000, 4999] {
-            let code = CloseCode::new(code);
-            let close = Close::new(code, "why").unwrap();
-            let mut payload = Vec::new();
-            close.answer().write(&mut payload);
-            assert_eq!(payload, code.get().to_be_bytes());
-        }
     }
 
     #[test]

@@ -123,10 +123,10 @@ fn c6_5_a_drop_with_a_code_that_cannot_be_sent_changes_nothing() {
 }
 
 #[test]
-fn c7_1_peer_close_is_answered_with_its_code() {
+fn c7_1_peer_close_is_answered_with_its_code_and_reason() {
     for code in [1000, 1001, 1011, 3000, 4999] {
         let seen = outcome_of([close(code, "why")]);
-        assert_eq!(seen.answers, [close(code, "")]);
+        assert_eq!(seen.answers, [close(code, "why")]);
         let ending = seen.ending.unwrap();
         assert_eq!((ending.code().get(), ending.description().as_str()), (code, "why"));
         assert!(ending.is_clean());

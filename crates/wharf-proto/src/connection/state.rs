@@ -143,11 +143,12 @@ impl State {
         is_first
     }
 
-    /// The peer said Close: what answers it, if it was first (RFC 6455 §5.5.1).
+    /// The peer said Close: what answers it, if it was first. Its code is repeated (RFC 6455 §5.5.1), and its reason,
+    /// which is what a browser then shows its page.
     pub(super) fn peer_closed(&mut self, close: Close, until: Instant) -> Option<Close> {
         match std::mem::replace(self, Self::Open) {
             Self::Open => {
-                let answer = close.answer();
+                let answer = close.clone();
                 *self = Self::Ended { ending: Ending::Clean { close, first: Side::Peers }, until };
                 Some(answer)
             }
