@@ -139,9 +139,14 @@ enum Content {
         split: SplitCharacter,
     },
     Binary(Vec<u8>),
-    /// Frames are handed on one by one: all that is remembered of a text is the character that a frame cut.
-    FramesOfText(SplitCharacter),
-    FramesOfBinary,
+    /// Frames are handed on one by one: only the current one is kept, and of a text the character that it cut.
+    FramesOfText {
+        frame: Vec<u8>,
+        split: SplitCharacter,
+    },
+    FramesOfBinary {
+        frame: Vec<u8>,
+    },
     /// Nobody will read it: we have said Close (RFC 6455 §5.5.1).
     Discarded,
 }
@@ -151,9 +156,11 @@ impl PartialMessage {
     pub(crate) fn begin(opcode: Opcode, assemble: bool) -> Self {
         let content = match (opcode, assemble) {
             (Opcode::Text, true) => Content::Text { text: String::new(), split: SplitCharacter::default() },
-            (Opcode::Text, false) => Content::FramesOfText(SplitCharacter::default()),
+            (Opcode::Text, false) => {
+                Content::FramesOfText { frame: Vec::new(), split: SplitCharacter::default() }
+            }
             (_, true) => Content::Binary(Vec::new()),
-            (_, false) => Content::FramesOfBinary,
+            (_, false) => Content::FramesOfBinary { frame: Vec::new() },
         };
         Self { content, announced: 0, fragments: 0 }
     }
@@ -198,21 +205,35 @@ impl PartialMessage {
         match &mut self.content {
             Content::Text { text, split } => split.check(chunk, |complete| text.push_str(complete))?,
             Content::Binary(bytes) => bytes.extend_from_slice(chunk),
-            Content::FramesOfText(split) => split.check(chunk, |_| ())?,
-            Content::FramesOfBinary | Content::Discarded => {}
+            Content::FramesOfText { frame, split } => {
+                split.check(chunk, |_| ())?;
+                frame.extend_from_slice(chunk);
+            }
+            Content::FramesOfBinary { frame } => frame.extend_from_slice(chunk),
+            Content::Discarded => {}
         }
         Ok(())
+    }
+
+    /// The payload of the frame that has ended, where frames are handed on.
+    pub(crate) fn take_frame(&mut self) -> Option<Vec<u8>> {
+        match &mut self.content {
+            Content::FramesOfText { frame, .. } | Content::FramesOfBinary { frame } => {
+                Some(std::mem::take(frame))
+            }
+            Content::Text { .. } | Content::Binary(_) | Content::Discarded => None,
+        }
     }
 
     /// The message, now that its last fragment has come; `None` where its frames were handed on or discarded.
     pub(crate) fn end(self) -> Result<Option<Message>, ProtocolError> {
         match self.content {
-            Content::Text { split, .. } | Content::FramesOfText(split) if !split.is_none() => {
+            Content::Text { split, .. } | Content::FramesOfText { split, .. } if !split.is_none() => {
                 Err(ProtocolError::InvalidUtf8)
             }
             Content::Text { text, .. } => Ok(Some(Message::Text(text))),
             Content::Binary(bytes) => Ok(Some(Message::Binary(bytes.into()))),
-            Content::FramesOfText(_) | Content::FramesOfBinary | Content::Discarded => Ok(None),
+            Content::FramesOfText { .. } | Content::FramesOfBinary { .. } | Content::Discarded => Ok(None),
         }
     }
 }

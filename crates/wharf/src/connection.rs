@@ -63,6 +63,8 @@ pub(crate) struct Shared {
     gone: Notify,
 }
 
+const _: () = assert!(size_of::<Shared>() <= 408, "an idle connection is to stay small");
+
 /// What the opening handshake settled.
 #[derive(Debug)]
 pub(crate) struct Opening {

@@ -353,6 +353,8 @@ fn percent_decoded(text: &str) -> Option<String> {
 mod tests {
     use std::time::UNIX_EPOCH;
 
+    use http::HeaderValue;
+
     use super::*;
 
     fn cookies(fields: &[&'static str]) -> Cookies {

@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -147,13 +146,13 @@ async fn open(on_upgrade: hyper::upgrade::OnUpgrade, launch: Launch) {
 }
 
 impl Launch {
-    fn driver(self, stream: TcpStream, already_read: Bytes) -> Driver<TcpStream> {
+    fn driver(self, stream: TcpStream, already_read: Vec<u8>) -> Driver<TcpStream> {
         let config = &self.options.config;
         // A socket that refuses an option is about to fail, and the driver will find that.
         let _ = socket::configure(&stream, config);
         let now = tokio::time::Instant::now().into_std();
         let core = proto::Connection::server(self.options.core.clone(), now);
-        Driver::new(core, stream, already_read.into(), self.shared, self.owner, self.receiver)
+        Driver::new(core, stream, already_read, self.shared, self.owner, self.receiver)
     }
 }
 

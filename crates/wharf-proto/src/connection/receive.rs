@@ -65,8 +65,9 @@ impl Frame<'_> {
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     frame: UnfinishedFrame,
-    /// The message that the last data frame began or went on with, and did not end.
-    message: Option<PartialMessage>,
+    /// The message that the last data frame began or went on with, and did not end. Boxed, because an idle connection
+    /// has none.
+    message: Option<Box<PartialMessage>>,
 }
 
 #[derive(Debug)]
@@ -79,8 +80,6 @@ enum UnfinishedFrame {
         /// The masking key for the next byte.
         key: MaskingKey,
         remaining: u64,
-        /// The payload so far, where the frame itself is to be handed on.
-        kept: Vec<u8>,
     },
 }
 
@@ -95,9 +94,6 @@ impl Reading {
     pub(super) fn discard(&mut self) {
         if let Some(message) = &mut self.message {
             message.discard();
-        }
-        if let UnfinishedFrame::Payload { kept, .. } = &mut self.frame {
-            *kept = Vec::new();
         }
     }
 }
@@ -222,7 +218,7 @@ impl Connection {
 
     /// Goes on with the payload of a data frame.
     fn take_payload<'i>(&mut self, input: &mut Input<'_>) -> Result<Taken<'i>, ProtocolError> {
-        let Reading { frame: UnfinishedFrame::Payload { header, key, remaining, kept }, message } =
+        let Reading { frame: UnfinishedFrame::Payload { header, key, remaining }, message: Some(message) } =
             &mut self.reading
         else {
             return Ok(Taken::Frame);
@@ -233,31 +229,22 @@ impl Connection {
             *key = key.after(chunk.len());
         }
         *remaining -= chunk.len() as u64;
-        let is_open = matches!(self.state, State::Open);
-        let hands_on_frames = is_open && !self.config.assemble_fragments;
-        if hands_on_frames {
-            kept.extend_from_slice(chunk);
-        }
-        if let Some(message) = message {
-            message.append(chunk)?;
-        }
+        message.append(chunk)?;
         if *remaining > 0 {
             return Ok(Taken::All);
         }
         let header = *header;
-        let payload = mem::take(kept);
+        let frame = message.take_frame();
         self.reading.frame = UnfinishedFrame::default();
         let ended = if header.fin { self.reading.message.take() } else { None };
         let message = match ended {
             Some(message) => message.end()?,
             None => None,
         };
-        if hands_on_frames {
-            return Ok(Taken::Event(Event::Frame(Frame { header, payload: Cow::Owned(payload) })));
-        }
-        Ok(match message.filter(|_| is_open) {
-            Some(message) => Taken::Event(Event::Message(MessageCow::Owned(message))),
-            None => Taken::Frame,
+        Ok(match (frame, message) {
+            (Some(payload), _) => Taken::Event(Event::Frame(Frame { header, payload: Cow::Owned(payload) })),
+            (None, Some(message)) => Taken::Event(Event::Message(MessageCow::Owned(message))),
+            (None, None) => Taken::Frame,
         })
     }
 
@@ -357,11 +344,11 @@ impl Connection {
         let is_open = matches!(self.state, State::Open);
         let assemble = self.config.assemble_fragments;
         let message = self.reading.message.get_or_insert_with(|| {
-            if is_open {
+            Box::new(if is_open {
                 PartialMessage::begin(header.opcode, assemble)
             } else {
                 PartialMessage::begin_discarded()
-            }
+            })
         });
         let is_whole = header.fin && header.opcode != Opcode::Continuation;
         message.announce(header.payload_len, is_whole, &self.config.limits)?;
@@ -369,7 +356,6 @@ impl Connection {
             header,
             key: header.mask.unwrap_or(MaskingKey([0; 4])),
             remaining: header.payload_len,
-            kept: Vec::new(),
         };
         Ok(())
     }

@@ -38,19 +38,16 @@ impl Buffers {
 }
 
 /// Bytes that were read and wait to be handled, because the application holds reading between two messages.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Backlog {
     bytes: Vec<u8>,
     start: usize,
 }
 
 impl Backlog {
-    pub(super) fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, start: 0 }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.start == self.bytes.len()
+    /// Nothing where there are no bytes.
+    pub(super) fn of(bytes: Vec<u8>) -> Option<Box<Self>> {
+        (!bytes.is_empty()).then(|| Box::new(Self { bytes, start: 0 }))
     }
 
     pub(super) fn rest(&mut self) -> &mut [u8] {
@@ -58,10 +55,8 @@ impl Backlog {
     }
 
     /// All but the last `len` bytes have been handled.
-    pub(super) fn keep_last(&mut self, len: usize) {
+    pub(super) fn keep_last(mut self: Box<Self>, len: usize) -> Option<Box<Self>> {
         self.start = self.bytes.len() - len;
-        if len == 0 {
-            *self = Self::default();
-        }
+        (len > 0).then_some(self)
     }
 }

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderMap, UPGRADE};
 use hyper::upgrade::OnUpgrade;
@@ -45,10 +44,11 @@ pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
 
 /// The socket, once the 101 has been written to it, with the bytes that HTTP has read beyond the request: frames that
 /// the client sent behind its handshake.
-pub(crate) async fn take_stream(on_upgrade: OnUpgrade) -> io::Result<(TcpStream, Bytes)> {
+pub(crate) async fn take_stream(on_upgrade: OnUpgrade) -> io::Result<(TcpStream, Vec<u8>)> {
     let upgraded = on_upgrade.await.map_err(io::Error::other)?;
     let parts = upgraded
         .downcast::<TokioIo<TcpStream>>()
         .map_err(|_| io::Error::other("the upgraded stream is not the one that was served"))?;
-    Ok((parts.io.into_inner(), parts.read_buf))
+    // Copied: the bytes share HTTP's whole read buffer, which is not to live on behind them.
+    Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
