@@ -4,6 +4,8 @@ mod config;
 #[allow(dead_code, reason = "the server that uses it comes next")]
 mod cookie;
 mod date;
+#[allow(dead_code, reason = "the server that uses it comes next")]
+mod http;
 mod network;
 
 pub use config::{ConfigError, LONGEST_TIME, ServerConfig, UNLIMITED};
