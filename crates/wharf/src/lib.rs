@@ -8,6 +8,7 @@ mod date;
 mod http;
 mod network;
 
+pub use self::http::{HttpServer, HttpServerBuilder};
 pub use config::{ConfigError, LONGEST_TIME, ServerConfig, UNLIMITED};
 pub use cookie::{CookieError, CookieField, Cookies, SetCookie};
 pub use network::{IpNetwork, NetworkError};

@@ -1,0 +1,166 @@
+//! Takes TCP connections in, whatever happens to any of them.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, sleep};
+
+use super::builder::Limits;
+use super::connection::serve;
+use super::service::ErasedService;
+use super::upgrade::{Arrival, Mount};
+use super::{Phase, closing};
+
+/// Where connections come from. A fake one stands in where a test needs errors that no kernel gives on demand.
+pub(crate) trait Accept: Send + 'static {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next connection. Dropping the future loses none.
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Arrival)>> + Send;
+}
+
+impl Accept for TcpListener {
+    type Stream = TcpStream;
+
+    async fn accept(&self) -> io::Result<(TcpStream, Arrival)> {
+        let (stream, peer) = Self::accept(self).await?;
+        let local = stream.local_addr()?;
+        Ok((stream, Arrival { peer, local, started: Instant::now() }))
+    }
+}
+
+/// Serves each connection that comes, until the server closes.
+pub(crate) async fn accept_connections<L: Accept>(
+    listener: L,
+    service: Box<dyn ErasedService>,
+    mount: Arc<Mount>,
+    limits: Limits,
+    mut stop: watch::Receiver<Phase>,
+) {
+    let slots = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
+    let mut pause = SHORTEST_PAUSE;
+    loop {
+        let next = async {
+            // Before the connection is taken: one that has no slot stays with the kernel.
+            let slot = Arc::clone(&slots).acquire_owned().await;
+            (listener.accept().await, slot)
+        };
+        let (accepted, slot) = tokio::select! {
+            _ = closing(&mut stop) => return,
+            next = next => next,
+        };
+        match accepted {
+            Ok((stream, arrival)) => {
+                pause = SHORTEST_PAUSE;
+                let (service, mount, stop) = (service.clone_box(), Arc::clone(&mount), stop.clone());
+                tokio::spawn(async move {
+                    serve(stream, arrival, service, mount, limits, stop).await;
+                    drop(slot);
+                });
+            }
+            Err(error) if concerns_one_connection(&error) => {}
+            Err(_) => {
+                tokio::select! {
+                    _ = closing(&mut stop) => return,
+                    () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                }
+            }
+        }
+    }
+}
+
+/// The connection was gone before it was taken; the next may well be there.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, NotConnected};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | NotConnected
+    )
+}
+
+/// Out of file descriptors or memory, `accept` fails at once, again and again, until something else is closed.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::future::pending;
+    use std::sync::Mutex;
+
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+
+    use super::super::service::NotFound;
+    use super::super::support::{ORDINARY, read_head};
+    use super::*;
+
+    /// Fails with these errors one after the other, then brings these connections, and then none.
+    struct Failing {
+        errors: Mutex<VecDeque<io::Error>>,
+        streams: Mutex<Vec<DuplexStream>>,
+    }
+
+    impl Accept for Failing {
+        type Stream = DuplexStream;
+
+        async fn accept(&self) -> io::Result<(DuplexStream, Arrival)> {
+            let error = self.errors.lock().unwrap().pop_front();
+            let stream = self.streams.lock().unwrap().pop();
+            match (error, stream) {
+                (Some(error), unused) => {
+                    self.streams.lock().unwrap().extend(unused);
+                    Err(error)
+                }
+                (None, Some(stream)) => {
+                    let addr = "127.0.0.1:1".parse().unwrap();
+                    Ok((stream, Arrival { peer: addr, local: addr, started: Instant::now() }))
+                }
+                (None, None) => pending().await,
+            }
+        }
+    }
+
+    async fn time_until_served(errors: impl IntoIterator<Item = io::Error>) -> Duration {
+        let (mut client, stream) = duplex(1024);
+        let listener =
+            Failing { errors: Mutex::new(errors.into_iter().collect()), streams: Mutex::new(vec![stream]) };
+        let (_stop, stopped) = watch::channel(Phase::Serving);
+        let started = Instant::now();
+        tokio::spawn(accept_connections(
+            listener,
+            Box::new(NotFound),
+            Arc::new(Mount::default()),
+            Limits::default(),
+            stopped,
+        ));
+        client.write_all(ORDINARY.as_bytes()).await.unwrap();
+        assert!(read_head(&mut client).await.starts_with("HTTP/1.1 404 "));
+        started.elapsed()
+    }
+
+    fn out_of_file_descriptors() -> io::Error {
+        const EMFILE: i32 = 24;
+        io::Error::from_raw_os_error(EMFILE)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn accepting_goes_on_after_a_shortage_and_waits_longer_each_time_while_it_lasts() {
+        let once = time_until_served([out_of_file_descriptors()]).await;
+        assert!(once < Duration::from_millis(20), "{once:?}");
+
+        // 5, 10, 20 … 640 ms, then a second each: thirteen attempts in five seconds, not millions.
+        let lasting = time_until_served((0..13).map(|_| out_of_file_descriptors())).await;
+        assert!(lasting > Duration::from_secs(5), "{lasting:?}");
+        assert!(lasting < Duration::from_secs(7), "{lasting:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_gone_before_it_is_taken_holds_nobody_up() {
+        let errors = (0..1000).map(|_| io::ErrorKind::ConnectionAborted.into());
+        assert_eq!(time_until_served(errors).await, Duration::ZERO);
+    }
+}
