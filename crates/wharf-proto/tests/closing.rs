@@ -12,7 +12,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn closing(code: u16, reason: &'static str) -> (Server, Close) {
     let mut server = Server::open();
-    let close = Close::new(CloseCode::new(code), reason).unwrap();
+    let close = Close::new(CloseCode::new(code), reason).expect("a code that may be sent");
     server.connection.close(&close, &mut server.output, server.now);
     (server, close)
 }

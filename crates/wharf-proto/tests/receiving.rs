@@ -5,7 +5,7 @@ mod support;
 use proptest::prelude::*;
 use support::*;
 use wharf_proto::CloseCode;
-use wharf_proto::connection::{Config, Connection, Input};
+use wharf_proto::connection::{Config, Connection, Ending, Input};
 use wharf_proto::limits::Limits;
 
 fn with_limits(limits: Limits) -> Config {
@@ -262,7 +262,7 @@ fn k9_1_a_masked_frame_from_a_server_fails_with_1002() {
     let mut bytes = text("x").masked();
     let mut output = Vec::new();
     assert!(client.receive(&mut Input::new(&mut bytes), &mut output, now).is_none());
-    assert_eq!(client.ending().map(|ending| ending.code()), Some(CloseCode::PROTOCOL_ERROR));
+    assert_eq!(client.ending().map(Ending::code), Some(CloseCode::PROTOCOL_ERROR));
 }
 
 #[test]
@@ -326,14 +326,16 @@ fn c11_6_in_frame_mode_the_sum_of_fragments_has_no_limit() {
     assert_eq!((seen.events.len(), seen.ending), (2, None));
 }
 
+/// First bytes of frames: those that a peer may send somewhere, and those that it may not send or that end it all.
+const GOOD: [u8; 11] = [0x81, 0x81, 0x81, 0x01, 0x00, 0x80, 0x80, 0x82, 0x02, 0x89, 0x8a];
+const BAD: [u8; 4] = [0x88, 0x83, 0xc1, 0x09];
+
 /// Frames as peers send them, right and wrong.
 fn any_frames() -> impl Strategy<Value = Vec<u8>> {
     let payload = prop_oneof![
         any::<String>().prop_map(String::into_bytes),
         proptest::collection::vec(any::<u8>(), 0..140)
     ];
-    const GOOD: [u8; 11] = [0x81_u8, 0x81, 0x81, 0x01, 0x00, 0x80, 0x80, 0x82, 0x02, 0x89, 0x8a];
-    const BAD: [u8; 4] = [0x88_u8, 0x83, 0xc1, 0x09];
     let first =
         prop_oneof![9 => proptest::sample::select(&GOOD[..]), 1 => proptest::sample::select(&BAD[..])];
     let frame = (first, payload).prop_map(|(first, payload)| {

@@ -13,7 +13,7 @@ use wharf_proto::{MessageRef, SendError};
 fn sent(threshold: Option<usize>, message: MessageRef<'_>) -> Vec<Frame> {
     let fragmentation_threshold = threshold.and_then(NonZeroUsize::new);
     let mut server = Server::with(Config { fragmentation_threshold, ..Config::default() });
-    server.connection.send(message, &mut server.output).unwrap();
+    server.connection.send(message, &mut server.output).expect("the connection is open");
     server.answers()
 }
 
@@ -38,14 +38,14 @@ fn o5_effect_fragments_have_the_threshold_and_the_remainder() {
 #[test]
 fn o5_default_is_16384_bytes() {
     let default = Config::default().fragmentation_threshold.map(NonZeroUsize::get);
-    assert_eq!(lengths(&sent(default, MessageRef::Binary(&[0; 16_384]))), [16_384]);
-    assert_eq!(lengths(&sent(default, MessageRef::Binary(&[0; 16_385]))), [16_384, 1]);
-    assert_eq!(lengths(&sent(default, MessageRef::Binary(&[0; 32_768]))), [16_384, 16_384]);
+    assert_eq!(lengths(&sent(default, MessageRef::Binary(&vec![0; 16_384]))), [16_384]);
+    assert_eq!(lengths(&sent(default, MessageRef::Binary(&vec![0; 16_385]))), [16_384, 1]);
+    assert_eq!(lengths(&sent(default, MessageRef::Binary(&vec![0; 32_768]))), [16_384, 16_384]);
 }
 
 #[test]
 fn o4_disabled_sends_one_frame_of_any_length() {
-    assert_eq!(lengths(&sent(None, MessageRef::Binary(&[0; 70_000]))), [70_000]);
+    assert_eq!(lengths(&sent(None, MessageRef::Binary(&vec![0; 70_000]))), [70_000]);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! thread. Rounds are interleaved, so that a slower minute of the machine hits all alike.
 
 #![expect(
+    clippy::cast_precision_loss,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a program that measures, and stops where it cannot"

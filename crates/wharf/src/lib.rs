@@ -55,7 +55,7 @@ pub use cookie::{CookieError, CookieField, Cookies, SetCookie};
 pub use error::{AcceptError, ControlError, MountError, RejectError, SendError, TrySendError};
 pub use event::Event;
 pub use handler::{Context, Handler};
-pub use http::{Builder, HttpServer, ResponseBody};
+pub use http::{HttpServer, HttpServerBuilder};
 pub use network::{IpNetwork, NetworkError};
 pub use request::{Accept, Rejection, Request};
 pub use server::{Broadcast, Server};

@@ -13,7 +13,8 @@ use crate::config::{ConfigError, ServerConfig};
 use crate::driver::Driver;
 use crate::event::Event;
 use crate::http::client_address;
-use crate::http::{Arrival, ResponseBody, UpgradeOwner, empty_body, socket, take_stream};
+use crate::http::upgrade::{Arrival, take_stream};
+use crate::http::{ResponseBody, UpgradeOwner, socket};
 use crate::proto;
 use crate::proto::connection::{Config, Keepalive};
 use crate::proto::handshake::{self, Answer, Fields, HttpVersion, Refusal, RequestHead};
@@ -139,7 +140,8 @@ async fn decide(
 async fn open(on_upgrade: hyper::upgrade::OnUpgrade, launch: Launch) {
     match take_stream(on_upgrade).await {
         Ok((stream, already_read)) => {
-            tokio::spawn(launch.driver(stream, already_read));
+            // Copied: the bytes share HTTP's whole read buffer, which is not to live on behind them.
+            tokio::spawn(launch.driver(stream, already_read.to_vec()));
         }
         Err(_) => launch.abandon(),
     }
@@ -178,7 +180,7 @@ fn refuse(status: u16, reason: &str) -> http::Response<ResponseBody> {
 }
 
 fn response(answer: &Answer) -> http::Response<ResponseBody> {
-    let mut response = http::Response::new(empty_body());
+    let mut response = http::Response::new(ResponseBody::empty());
     *response.status_mut() = http::StatusCode::from_u16(answer.status()).unwrap_or_default();
     for (name, value) in answer.fields() {
         // An answer has been checked; what HTTP's own types refuse on top of that is left out.

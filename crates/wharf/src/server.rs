@@ -48,16 +48,19 @@ use crate::request::{Decision, Host};
 #[doc(alias = "WebSocketServer")]
 pub struct Server {
     inner: Arc<Inner>,
-    _listening: Arc<Listening>,
+    listening: Arc<Listening>,
 }
 
-/// Shared by all clones of a server; its end means that nobody can take events any more.
-struct Listening(Arc<Inner>);
+/// What the clones of a server share, and no mount does: its end means that nobody can take events any more. The HTTP
+/// servers are here, because one that its own mount held could never be dropped.
+struct Listening {
+    inner: Arc<Inner>,
+    mounts: Mutex<Vec<(HttpServer, Arc<dyn UpgradeOwner>)>>,
+}
 
 /// What the clones, the mounts and the connections of a server share.
 pub(crate) struct Inner {
     config: ServerConfig,
-    mounts: Mutex<Vec<(HttpServer, Arc<dyn UpgradeOwner>)>>,
     connections: Mutex<BTreeMap<u64, Arc<Shared>>>,
     /// Requests that nobody has decided.
     pending: Mutex<BTreeMap<u64, Arc<Decision>>>,
@@ -71,14 +74,14 @@ impl Server {
     pub fn new(config: ServerConfig) -> Self {
         let inner = Arc::new(Inner {
             config,
-            mounts: Mutex::default(),
             connections: Mutex::default(),
             pending: Mutex::default(),
             events: EventQueue::default(),
             next_id: AtomicU64::new(0),
             is_shut_down: AtomicBool::new(false),
         });
-        Self { _listening: Arc::new(Listening(inner.clone())), inner }
+        let listening = Arc::new(Listening { inner: inner.clone(), mounts: Mutex::default() });
+        Self { inner, listening }
     }
 
     /// Serves the upgrade requests of these HTTP servers from now on, with the options that the server was made
@@ -120,14 +123,14 @@ impl Server {
             return Err(MountError::NoHttpServer);
         }
         self.inner.is_shut_down.store(false, Ordering::Release);
-        lock(&self.inner.mounts).append(&mut mounted);
+        lock(&self.listening.mounts).append(&mut mounted);
         Ok(())
     }
 
     /// Leaves all HTTP servers: upgrade requests that come later are ordinary requests to them. Live connections
     /// go on. Without a mount it does nothing.
     pub fn unmount(&self) {
-        for (http, owner) in lock(&self.inner.mounts).drain(..) {
+        for (http, owner) in lock(&self.listening.mounts).drain(..) {
             http.unmount(&owner);
         }
     }
@@ -258,7 +261,7 @@ pub struct Broadcast {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.0.events.abandon();
+        self.inner.events.abandon();
     }
 }
 

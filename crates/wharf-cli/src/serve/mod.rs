@@ -28,6 +28,9 @@ pub(crate) async fn run(args: Serve) -> Result<(), String> {
     let http = HttpServer::builder()
         .service(page::Page)
         .handshake_timeout(config.handshake_timeout)
+        .close_timeout(config.close_timeout)
+        .write_timeout(config.write_timeout)
+        .shutdown_timeout(args.shutdown_timeout)
         .bind(args.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {}", args.listen, in_words(&error)))?;
@@ -44,7 +47,7 @@ pub(crate) async fn run(args: Serve) -> Result<(), String> {
         // Told twice: whoever asks does not want to wait.
         () = signals.next() => return Err("stopped before all connections had closed".to_owned()),
     }
-    http.shut_down(args.shutdown_timeout).await;
+    http.shut_down().await;
     counting.abort();
     serving.await.map_err(|error| format!("the server failed: {error}"))
 }

@@ -79,7 +79,7 @@ pub fn read_frames(mut bytes: &[u8]) -> Vec<Frame> {
     while !bytes.is_empty() {
         let (header, header_len) = Header::read(bytes).expect("valid frames").expect("whole frames");
         assert_eq!((header.mask, header.reserved), (None, 0), "a server's frames are plain");
-        let end = header_len + usize::try_from(header.payload_len).unwrap();
+        let end = header_len + usize::try_from(header.payload_len).expect("frames of a test fit memory");
         frames.push(Frame {
             fin: header.fin,
             opcode: header.opcode,

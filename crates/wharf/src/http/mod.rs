@@ -1,13 +1,154 @@
-//! HTTP: what listens, what answers ordinary requests, and how a socket leaves HTTP to become a WebSocket.
+//! HTTP: where handshakes arrive.
+//!
+//! `listener` takes TCP connections in, `connection` serves HTTP on each, `service` answers what is no handshake,
+//! `upgrade` hands over what is one.
 
+mod builder;
 pub(crate) mod client_address;
+mod connection;
 mod listener;
 mod service;
 pub(crate) mod socket;
-mod upgrade;
+mod stream;
+#[cfg(test)]
+mod support;
+pub(crate) mod upgrade;
 
-pub use listener::{Builder, HttpServer};
-pub use service::ResponseBody;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
-pub(crate) use service::empty_body;
-pub(crate) use upgrade::{Arrival, UpgradeOwner, take_stream};
+use tokio::net::ToSocketAddrs;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+pub use builder::HttpServerBuilder;
+pub(crate) use service::ResponseBody;
+use upgrade::Mount;
+pub(crate) use upgrade::{AlreadyMounted, UpgradeOwner};
+
+/// An HTTP/1.1 server that listens on an address, for WebSocket servers to be mounted on.
+///
+/// A request that is no WebSocket handshake, or that comes while nothing is mounted, is answered by the service
+/// that [`HttpServerBuilder::service`] gave it: any tower service, an axum router among them. Without one it is
+/// answered with 404.
+///
+/// The handle is a cheap clone. It listens from [`bind`](Self::bind) until [`close`](Self::close), or until the
+/// last handle is dropped.
+///
+/// ```no_run
+/// # async fn run() -> std::io::Result<()> {
+/// use wharf::HttpServer;
+///
+/// let http = HttpServer::bind("127.0.0.1:0").await?;
+/// println!("listening on {}", http.local_addr());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct HttpServer {
+    inner: Arc<Inner>,
+}
+
+/// What the handles share. The tasks hold none of it but the mount and the other end of `stop`, so that the last
+/// handle can end them.
+struct Inner {
+    local_addr: SocketAddr,
+    mount: Arc<Mount>,
+    stop: watch::Sender<Phase>,
+    shutdown_timeout: Duration,
+}
+
+/// What the tasks of a server are told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Phase {
+    Serving,
+    /// No new connection and no further request; what is left at the deadline is dropped.
+    Closing {
+        deadline: Instant,
+    },
+}
+
+impl HttpServer {
+    /// Listens on `addr` with the defaults of [`HttpServer::builder`]. Port 0 takes any that is free.
+    ///
+    /// # Errors
+    /// The address cannot be resolved or not be listened on.
+    pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::builder().bind(addr).await
+    }
+
+    /// Options first, then [`HttpServerBuilder::bind`].
+    pub fn builder() -> HttpServerBuilder {
+        HttpServerBuilder::default()
+    }
+
+    /// Stops listening, and ends every HTTP connection once its current request is answered.
+    ///
+    /// Returns at once; [`shut_down`](Self::shut_down) waits for the end. WebSocket connections are no longer
+    /// HTTP, and go on. Closing twice is closing once.
+    pub fn close(&self) {
+        self.inner.close();
+    }
+
+    /// [`close`](Self::close)s, and waits until no HTTP connection is left.
+    ///
+    /// This takes [`HttpServerBuilder::shutdown_timeout`] at most: what is left then is dropped. Dropping the
+    /// future loses nothing but the waiting.
+    pub async fn shut_down(&self) {
+        self.inner.close();
+        self.inner.stop.closed().await;
+    }
+
+    /// The address that it listens on, with the port that was taken for port 0.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.inner.local_addr
+    }
+
+    /// Gives every handshake from now on to `owner`. There is one owner at a time: two that race to answer the
+    /// same handshake would both write on its socket.
+    pub(crate) fn mount(&self, owner: Arc<dyn UpgradeOwner>) -> Result<(), AlreadyMounted> {
+        self.inner.mount.set(owner)
+    }
+
+    /// Takes handshakes from `owner`, if they are its own. Those that it already has stay with it.
+    pub(crate) fn unmount(&self, owner: &Arc<dyn UpgradeOwner>) {
+        self.inner.mount.clear(owner);
+    }
+}
+
+impl fmt::Debug for HttpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpServer").field("local_addr", &self.inner.local_addr).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn close(&self) {
+        self.stop.send_if_modified(|phase| {
+            let serving = matches!(phase, Phase::Serving);
+            if serving {
+                *phase = Phase::Closing { deadline: Instant::now() + self.shutdown_timeout };
+            }
+            serving
+        });
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Waits until the server closes; when the rest must have ended.
+pub(crate) async fn closing(stop: &mut watch::Receiver<Phase>) -> Instant {
+    let closing = stop.wait_for(|phase| matches!(phase, Phase::Closing { .. })).await;
+    match closing.as_deref() {
+        Ok(Phase::Closing { deadline }) => *deadline,
+        // The sender closes before it goes.
+        Ok(Phase::Serving) | Err(_) => Instant::now(),
+    }
+}

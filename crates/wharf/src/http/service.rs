@@ -1,88 +1,169 @@
-//! The user's own service, for every request that is not a WebSocket's.
+//! What answers a request that is no handshake, and what an answer is made of.
 
-use std::convert::Infallible;
 use std::error::Error;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::Pin;
-use std::time::SystemTime;
+use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, DATE, HeaderValue};
-use http::{Request, Response, StatusCode};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Empty, Full};
-use hyper::body::{Body, Incoming};
-use tower_service::Service;
+use bytes::{Buf, Bytes};
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use crate::date::imf_fixdate;
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+pub(crate) type ResponseFuture = Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>;
 
-/// The body of any response that an HTTP server gives.
-pub type ResponseBody = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
+/// A tower service whose type does not show, so that [`HttpServer`](super::HttpServer) has no type parameters.
+pub(crate) trait ErasedService: Send {
+    fn call(&self, request: Request<Incoming>) -> ResponseFuture;
+    fn clone_box(&self) -> Box<dyn ErasedService>;
+}
 
-/// A service whose type is forgotten.
-pub(super) type AnyService =
-    Box<dyn Fn(Request<Incoming>) -> BoxFuture<Response<ResponseBody>> + Send + Sync>;
+pub(crate) struct Tower<S>(S);
 
-type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+impl<S> Tower<S> {
+    pub(crate) fn new(service: S) -> Self {
+        Self(service)
+    }
+}
 
-pub(super) fn any_service<S, B>(service: S) -> AnyService
+impl<S, B> ErasedService for Tower<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
     S::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + Send + 'static,
+    B::Error: Into<BoxError>,
 {
-    Box::new(move |request| {
-        let mut service = service.clone();
+    fn call(&self, request: Request<Incoming>) -> ResponseFuture {
+        let mut service = self.0.clone();
         Box::pin(async move {
-            // A service that fails has no answer of its own, and its error's text is not for the client.
             if poll_fn(|cx| service.poll_ready(cx)).await.is_err() {
-                return failed();
+                return internal_server_error();
             }
-            let called = service.call(request);
-            match called.await {
-                Ok(response) => response.map(|body| UnsyncBoxBody::new(body.map_err(Into::into))),
-                Err(_) => failed(),
+            match service.call(request).await {
+                Ok(response) => response.map(ResponseBody::boxed),
+                Err(_) => internal_server_error(),
             }
         })
-    })
-}
-
-/// What answers where the user gave no service.
-pub(super) fn not_found() -> AnyService {
-    Box::new(|_| {
-        let text = "Not Found: only WebSocket connections are served here.\n";
-        Box::pin(async { plain_text(StatusCode::NOT_FOUND, text) })
-    })
-}
-
-pub(crate) fn empty_body() -> ResponseBody {
-    UnsyncBoxBody::new(Empty::new().map_err(never))
-}
-
-/// RFC 9110 §6.6.1: a server with a clock dates its responses; a 101 needs none.
-pub(super) fn date(response: &mut Response<ResponseBody>) {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS || response.headers().contains_key(DATE) {
-        return;
     }
-    let now = imf_fixdate(SystemTime::now()).and_then(|date| HeaderValue::try_from(date).ok());
-    if let Some(now) = now {
-        response.headers_mut().insert(DATE, now);
+
+    fn clone_box(&self) -> Box<dyn ErasedService> {
+        Box::new(Self(self.0.clone()))
     }
 }
 
-fn failed() -> Response<ResponseBody> {
-    plain_text(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error\n")
+/// The service of a server that was given none.
+pub(crate) struct NotFound;
+
+impl ErasedService for NotFound {
+    fn call(&self, _: Request<Incoming>) -> ResponseFuture {
+        Box::pin(async { text(StatusCode::NOT_FOUND, "not found\n") })
+    }
+
+    fn clone_box(&self) -> Box<dyn ErasedService> {
+        Box::new(Self)
+    }
 }
 
-fn plain_text(status: StatusCode, text: &'static str) -> Response<ResponseBody> {
-    let mut response = Response::new(UnsyncBoxBody::new(Full::from(text).map_err(never)));
+fn internal_server_error() -> Response<ResponseBody> {
+    text(StatusCode::INTERNAL_SERVER_ERROR, "internal server error\n")
+}
+
+fn text(status: StatusCode, text: &'static str) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::from(Bytes::from_static(text.as_bytes())));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
     response
 }
 
-fn never(never: Infallible) -> Box<dyn Error + Send + Sync> {
-    match never {}
+/// The body of an answer: bytes that are there, or any other body.
+pub(crate) enum ResponseBody {
+    Full(Full<Bytes>),
+    Boxed(Pin<Box<dyn BytesBody + Send>>),
+}
+
+impl ResponseBody {
+    pub(crate) fn empty() -> Self {
+        Self::from(Bytes::new())
+    }
+
+    fn boxed<B>(body: B) -> Self
+    where
+        B: Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Self::Boxed(Box::pin(body))
+    }
+}
+
+impl From<Bytes> for ResponseBody {
+    fn from(bytes: Bytes) -> Self {
+        Self::Full(Full::new(bytes))
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.get_mut() {
+            Self::Full(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Boxed(body) => body.as_mut().poll_bytes(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Full(body) => body.is_end_stream(),
+            Self::Boxed(body) => body.has_ended(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(body) => body.size_hint(),
+            Self::Boxed(body) => body.remaining(),
+        }
+    }
+}
+
+/// A [`Body`] of whatever data and errors, seen as one of [`Bytes`]. The adapters of `http-body-util` forget how long
+/// a body is, and its response would go out in chunks instead of with its length.
+pub(crate) trait BytesBody {
+    fn poll_bytes(self: Pin<&mut Self>, cx: &mut Context<'_>)
+    -> Poll<Option<Result<Frame<Bytes>, BoxError>>>;
+
+    fn has_ended(&self) -> bool;
+
+    fn remaining(&self) -> SizeHint;
+}
+
+impl<B> BytesBody for B
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    fn poll_bytes(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        // Costs nothing where the data are `Bytes` already.
+        let to_bytes =
+            |frame: Frame<B::Data>| frame.map_data(|mut data| data.copy_to_bytes(data.remaining()));
+        self.poll_frame(cx).map_ok(to_bytes).map_err(Into::into)
+    }
+
+    fn has_ended(&self) -> bool {
+        self.is_end_stream()
+    }
+
+    fn remaining(&self) -> SizeHint {
+        self.size_hint()
+    }
 }

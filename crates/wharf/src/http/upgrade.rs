@@ -1,54 +1,106 @@
-//! The way out of HTTP: who gets upgrade requests, and the socket after the 101.
+//! Handshakes: which requests are one, whom they go to, and the stream that is left when one is accepted.
 
-use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::ptr;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, header};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderMap, UPGRADE};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::ResponseBody;
+use super::service::ResponseBody;
+use super::stream::HttpStream;
 
-/// Whoever answers the upgrade requests of an HTTP server; one at a time.
+/// What a WebSocket server is to an HTTP server: who answers its handshakes.
 pub(crate) trait UpgradeOwner: Send + Sync {
+    /// Answers a handshake. It is dropped where the client goes first, or the HTTP server's deadline passes.
+    ///
+    /// An answer of 101 goes out with its fields as they are, and [`take_stream`] has the stream then. Any other
+    /// answer goes out with `Connection: close`, and the connection ends.
     fn upgrade(
         self: Arc<Self>,
-        request: http::Request<Incoming>,
+        request: Request<Incoming>,
         arrival: Arrival,
-    ) -> Pin<Box<dyn Future<Output = http::Response<ResponseBody>> + Send>>;
+    ) -> Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>;
 }
 
-/// Where and when a request came in.
+/// How a request came.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
     pub(crate) peer: SocketAddr,
-    /// When the client could begin to send it: the clock of the opening handshake.
+    /// When its handshake began: with the TCP connection, or with the end of the previous response on it.
     pub(crate) started: Instant,
 }
 
-/// Whether a request wants to leave HTTP: it has `Upgrade`, and `Connection` lists `upgrade` (RFC 9110 §7.8).
-pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
-    let lists_upgrade = headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .any(|element| element.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
-    lists_upgrade && headers.contains_key(UPGRADE)
+/// Whether a request asks for another protocol (RFC 9110 §7.8), whichever it is.
+pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
+    let names_a_protocol = headers.get_all(header::UPGRADE).iter().any(|value| !value.is_empty());
+    names_a_protocol
+        && headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+            .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 
-/// The socket, once the 101 has been written to it, with the bytes that HTTP has read beyond the request: frames that
-/// the client sent behind its handshake.
-pub(crate) async fn take_stream(on_upgrade: OnUpgrade) -> io::Result<(TcpStream, Vec<u8>)> {
-    let upgraded = on_upgrade.await.map_err(io::Error::other)?;
-    let parts = upgraded
-        .downcast::<TokioIo<TcpStream>>()
-        .map_err(|_| io::Error::other("the upgraded stream is not the one that was served"))?;
-    // Copied: the bytes share HTTP's whole read buffer, which is not to live on behind them.
-    Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
+/// Takes the TCP stream back from HTTP, with the bytes that were read behind the request: a client may send its first
+/// frames without waiting for the answer.
+///
+/// It is there once the 101 has been written. The bytes share the buffer of the request; whoever keeps them, keeps it.
+pub(crate) async fn take_stream(upgrade: OnUpgrade) -> Result<(TcpStream, Bytes), TakeStreamError> {
+    let upgraded = upgrade.await.map_err(TakeStreamError::Lost)?;
+    match upgraded.downcast::<TokioIo<HttpStream<TcpStream>>>() {
+        Ok(parts) => Ok((parts.io.into_inner().into_inner(), parts.read_buf)),
+        Err(_) => Err(TakeStreamError::OtherStream),
+    }
 }
+
+/// Why there is no stream to take.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TakeStreamError {
+    #[error("TCP connection lost before handshake completed")]
+    Lost(#[source] hyper::Error),
+    #[error("the request came over something else than TCP")]
+    OtherStream,
+}
+
+/// Who answers the handshakes of an HTTP server, if anybody.
+#[derive(Default)]
+pub(crate) struct Mount {
+    owner: Mutex<Option<Arc<dyn UpgradeOwner>>>,
+}
+
+/// Another WebSocket server answers this HTTP server's handshakes, or the same one does so already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AlreadyMounted;
+
+impl Mount {
+    pub(crate) fn set(&self, owner: Arc<dyn UpgradeOwner>) -> Result<(), AlreadyMounted> {
+        let mut slot = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.is_some() {
+            return Err(AlreadyMounted);
+        }
+        *slot = Some(owner);
+        Ok(())
+    }
+
+    pub(crate) fn clear(&self, owner: &Arc<dyn UpgradeOwner>) {
+        let mut slot = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        // The owner may be dropped here, and must find the lock free.
+        let removed = slot.take_if(|current| ptr::addr_eq(Arc::as_ptr(current), Arc::as_ptr(owner)));
+        drop(slot);
+        drop(removed);
+    }
+
+    pub(crate) fn owner(&self) -> Option<Arc<dyn UpgradeOwner>> {
+        self.owner.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;

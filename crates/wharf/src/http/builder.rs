@@ -1,0 +1,276 @@
+//! The options of an HTTP server, and how it comes to listen.
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use tokio::net::{TcpListener, TcpSocket, ToSocketAddrs, lookup_host};
+use tokio::sync::watch;
+
+use super::listener::accept_connections;
+use super::service::{ErasedService, NotFound, Tower};
+use super::upgrade::Mount;
+use super::{HttpServer, Inner, Phase};
+use crate::config::{ConfigError, time};
+
+/// The options of an [`HttpServer`], each with a default.
+///
+/// ```no_run
+/// # async fn run() -> std::io::Result<()> {
+/// use std::time::Duration;
+/// use wharf::HttpServer;
+///
+/// let http = HttpServer::builder().handshake_timeout(Duration::from_secs(5)).bind("[::]:9001").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "it listens once it is bound"]
+pub struct HttpServerBuilder {
+    service: Box<dyn ErasedService>,
+    limits: Limits,
+    shutdown_timeout: Duration,
+}
+
+/// What a peer may cost us while it speaks HTTP.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) write_timeout: Duration,
+    pub(crate) close_timeout: Duration,
+    pub(crate) max_header_size: usize,
+    pub(crate) max_headers: usize,
+    pub(crate) max_connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
+            close_timeout: Duration::from_secs(5),
+            max_header_size: 16 * 1024,
+            max_headers: DEFAULT_MAX_HEADERS,
+            max_connections: 16 * 1024,
+        }
+    }
+}
+
+impl Default for HttpServerBuilder {
+    fn default() -> Self {
+        Self {
+            service: Box::new(NotFound),
+            limits: Limits::default(),
+            shutdown_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl HttpServerBuilder {
+    /// What answers requests that are no WebSocket handshake, or that come while nothing is mounted.
+    ///
+    /// Each connection has a clone of its own. An error of the service is answered with 500; a panic ends the
+    /// connection that it happened on. How long it may take over a request and its body is the service's own affair.
+    /// Default: 404 with a short text.
+    pub fn service<S, B>(mut self, service: S) -> Self
+    where
+        S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        S::Future: Send,
+        B: Body + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.service = Box::new(Tower::new(service));
+        self
+    }
+
+    /// How long a request head may take, over all: from the TCP connection, or from the end of the previous
+    /// response on it, until the head is complete. Default 10 s.
+    ///
+    /// However slowly its bytes drip, the rest of a head is answered with 408 then. A connection that has sent
+    /// nothing of one, a kept-alive one among them, is closed without an answer, since none was asked for.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.handshake_timeout = timeout;
+        self
+    }
+
+    /// How long a response may stand still, not one byte of it taken by the client. Default 30 s.
+    ///
+    /// The connection is dropped then.
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.write_timeout = timeout;
+        self
+    }
+
+    /// How long a client may keep its half of a connection open, or keep sending, after we ended ours. Default 5 s.
+    ///
+    /// What it sends is read and thrown away, since a socket that is closed with bytes unread takes back what it
+    /// has sent last: the answer. After the time it is closed all the same.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.close_timeout = timeout;
+        self
+    }
+
+    /// How long [`HttpServer::shut_down`] waits for requests that are being answered. Default 10 s.
+    ///
+    /// Those left then are dropped, and their clients get no answer.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = timeout;
+        self
+    }
+
+    /// Longest request head, in bytes. Default 16,384.
+    ///
+    /// A longer one is answered with 431. Cookies and tokens make heads long; each connection can make the server
+    /// hold this much.
+    pub fn max_header_size(mut self, bytes: usize) -> Self {
+        self.limits.max_header_size = bytes;
+        self
+    }
+
+    /// How many fields a request head may have. Default 100.
+    ///
+    /// One with more is answered with 431.
+    pub fn max_headers(mut self, count: usize) -> Self {
+        self.limits.max_headers = count;
+        self
+    }
+
+    /// How many connections may be in HTTP at once, undecided handshakes among them. Default 16,384.
+    ///
+    /// Those beyond wait in the kernel's queue until one ends or becomes a WebSocket connection, which the
+    /// deadlines see to. They are not answered with 503: that would take the file descriptors that are short then.
+    pub fn max_connections(mut self, count: usize) -> Self {
+        self.limits.max_connections = count;
+        self
+    }
+
+    /// Listens on the first address that `addr` resolves to and that can be had. Port 0 takes any that is free.
+    ///
+    /// It runs on the tokio runtime that this is called on.
+    ///
+    /// # Errors
+    /// An option without meaning ([`io::ErrorKind::InvalidInput`], with a [`ConfigError`] that names it), or an
+    /// address that cannot be resolved or not be listened on.
+    pub async fn bind(self, addr: impl ToSocketAddrs) -> io::Result<HttpServer> {
+        self.validate().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let listener = listen(addr).await?;
+        let (stop, stopped) = watch::channel(Phase::Serving);
+        let inner = Inner {
+            local_addr: listener.local_addr()?,
+            mount: Arc::new(Mount::default()),
+            stop,
+            shutdown_timeout: self.shutdown_timeout,
+        };
+        tokio::spawn(accept_connections(
+            listener,
+            self.service,
+            Arc::clone(&inner.mount),
+            self.limits,
+            stopped,
+        ));
+        Ok(HttpServer { inner: Arc::new(inner) })
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        let limits = &self.limits;
+        time("handshake_timeout", limits.handshake_timeout, true)?;
+        time("write_timeout", limits.write_timeout, true)?;
+        time("close_timeout", limits.close_timeout, false)?;
+        time("shutdown_timeout", self.shutdown_timeout, false)?;
+        count("max_header_size", limits.max_header_size, 1..=MAX_HEADER_SIZE, "1 to 1073741824")?;
+        count("max_headers", limits.max_headers, 1..=MAX_HEADERS, "1 to 16384")?;
+        count("max_connections", limits.max_connections, 1..=usize::MAX, "at least 1")
+    }
+}
+
+fn count(
+    option: &'static str,
+    count: usize,
+    range: std::ops::RangeInclusive<usize>,
+    allowed: &'static str,
+) -> Result<(), ConfigError> {
+    if range.contains(&count) {
+        return Ok(());
+    }
+    Err(ConfigError { option, value: count.to_string(), allowed })
+}
+
+async fn listen(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
+    let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "the name resolves to no address");
+    for addr in lookup_host(addr).await? {
+        match listen_on(addr) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+fn listen_on(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Connections of a server that has just ended would keep its successor from the port for a minute. On Windows
+    // the option means something else: to take a port from a server that is alive.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
+}
+
+/// What hyper allows by itself, without an allocation for each request.
+pub(crate) const DEFAULT_MAX_HEADERS: usize = 100;
+
+/// Beyond it `http::HeaderMap` would not hold them.
+const MAX_HEADERS: usize = 16 * 1024;
+
+const MAX_HEADER_SIZE: usize = 1 << 30;
+
+/// Connections that the kernel completes while we are busy; it takes less where `somaxconn` says so.
+const BACKLOG: u32 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn refusal(builder: HttpServerBuilder) -> String {
+        let error = builder.bind("127.0.0.1:0").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        error.to_string()
+    }
+
+    #[tokio::test]
+    async fn an_option_without_meaning_is_refused_by_name() {
+        let none = Duration::ZERO;
+        let long = Duration::MAX;
+        for (builder, expected) in [
+            (
+                HttpServer::builder().handshake_timeout(none),
+                "handshake_timeout is 0ns, but must be longer than 0",
+            ),
+            (HttpServer::builder().write_timeout(none), "write_timeout is 0ns, but must be longer than 0"),
+            (HttpServer::builder().max_header_size(0), "max_header_size is 0, but must be 1 to 1073741824"),
+            (HttpServer::builder().max_headers(16_385), "max_headers is 16385, but must be 1 to 16384"),
+            (HttpServer::builder().max_connections(0), "max_connections is 0, but must be at least 1"),
+        ] {
+            assert_eq!(refusal(builder).await, expected);
+        }
+        for (builder, option) in [
+            (HttpServer::builder().handshake_timeout(long), "handshake_timeout"),
+            (HttpServer::builder().write_timeout(long), "write_timeout"),
+            (HttpServer::builder().close_timeout(long), "close_timeout"),
+            (HttpServer::builder().shutdown_timeout(long), "shutdown_timeout"),
+        ] {
+            let message = refusal(builder).await;
+            assert!(message.starts_with(option) && message.ends_with("at most 365 days"), "{message}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_largest_values_allowed_do_not_panic() {
+        let builder = HttpServer::builder().max_connections(usize::MAX).max_headers(MAX_HEADERS);
+        builder.bind("127.0.0.1:0").await.unwrap().shut_down().await;
+    }
+}
