@@ -60,15 +60,17 @@ impl EventQueue {
         self.changed.notify_waiters();
     }
 
-    /// The next event; `None` when there is none and `is_over` says that there will be none.
+    /// The next event; `None` when there is none and `is_over` said before that no further one would come.
     pub(crate) async fn next(&self, is_over: impl Fn() -> bool) -> Option<Event> {
         loop {
             // Created before the look, so that what comes between look and wait is not missed.
             let changed = self.changed.notified();
+            // Asked before the look, for the last event may come between the two.
+            let is_over = is_over();
             if let Some(event) = self.lock().events.pop_front() {
                 return Some(event);
             }
-            if is_over() {
+            if is_over {
                 return None;
             }
             changed.await;

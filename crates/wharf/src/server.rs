@@ -317,9 +317,11 @@ impl Host for Inner {
 
 impl Owner for Inner {
     fn connection_gone(&self, connection: &Arc<Shared>, ending: &Ending) {
-        lock(&self.connections).remove(&connection.id);
-        let connection = Connection::new(connection.clone());
-        self.events.push(Event::Close { connection, ending: ending.clone() });
+        let event = Event::Close { connection: Connection::new(connection.clone()), ending: ending.clone() };
+        // Under the lock: whoever finds the list empty is to find the last close among the events.
+        let mut connections = lock(&self.connections);
+        connections.remove(&connection.id);
+        self.events.push(event);
     }
 }
 
