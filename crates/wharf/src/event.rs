@@ -28,6 +28,8 @@ pub enum Event {
         ending: Ending,
     },
     /// A request for an upgrade was no valid opening handshake; it has been refused, with 400 or 426.
+    ///
+    /// Not told while [`max_pending_events`](crate::ServerConfig::max_pending_events) wait to be taken.
     #[doc(alias = "upgradeError")]
     UpgradeError(HandshakeError),
 }

@@ -84,7 +84,10 @@ impl Mounted {
             Ok(handshake) => handshake,
             Err(error) => {
                 let answer = error.answer();
-                self.server.events.push(Event::UpgradeError(error));
+                // Its client knows; an application that is behind is not to be sent further behind by it.
+                if self.server.events.len() < config.max_pending_events {
+                    self.server.events.push(Event::UpgradeError(error));
+                }
                 return response(&answer);
             }
         };
