@@ -141,23 +141,23 @@ async fn decide(
 
 /// Takes the socket back from HTTP once the 101 has gone out, and starts the connection's own task on it.
 async fn open(on_upgrade: hyper::upgrade::OnUpgrade, launch: Launch) {
-    match take_stream(on_upgrade).await {
-        Ok((stream, already_read)) => {
-            // Copied: the bytes share HTTP's whole read buffer, which is not to live on behind them.
-            tokio::spawn(launch.driver(stream, already_read.to_vec()));
-        }
-        Err(_) => launch.abandon(),
+    // Without a stream the launch is dropped, and that ends the connection.
+    if let Ok((stream, already_read)) = take_stream(on_upgrade).await
+        // Copied: the bytes share HTTP's whole read buffer, which is not to live on behind them.
+        && let Some(driver) = launch.driver(stream, already_read.to_vec())
+    {
+        tokio::spawn(driver);
     }
 }
 
 impl Launch {
-    fn driver(self, stream: TcpStream, already_read: Vec<u8>) -> Driver<TcpStream> {
-        let config = &self.options.config;
+    fn driver(mut self, stream: TcpStream, already_read: Vec<u8>) -> Option<Driver<TcpStream>> {
+        let receiver = self.receiver.take()?;
         // A socket that refuses an option is about to fail, and the driver will find that.
-        let _ = socket::configure(&stream, config);
+        let _ = socket::configure(&stream, &self.options.config);
         let now = tokio::time::Instant::now().into_std();
         let core = proto::Connection::server(self.options.core.clone(), now);
-        Driver::new(core, stream, already_read, self.shared, self.owner, self.receiver)
+        Some(Driver::new(core, stream, already_read, self.shared.clone(), self.owner.clone(), receiver))
     }
 }
 
