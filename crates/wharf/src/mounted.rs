@@ -184,7 +184,12 @@ fn refuse(status: u16, reason: &str) -> http::Response<ResponseBody> {
 
 fn response(answer: &Answer) -> http::Response<ResponseBody> {
     let mut response = http::Response::new(ResponseBody::empty());
-    *response.status_mut() = http::StatusCode::from_u16(answer.status()).unwrap_or_default();
+    let status = http::StatusCode::from_u16(answer.status()).unwrap_or_default();
+    *response.status_mut() = status;
+    if status.canonical_reason().is_none() {
+        // hyper would write "<none>".
+        response.extensions_mut().insert(hyper::ext::ReasonPhrase::from_static(b""));
+    }
     for (name, value) in answer.fields() {
         // An answer has been checked; what HTTP's own types refuse on top of that is left out.
         if let (Ok(name), Ok(value)) =
