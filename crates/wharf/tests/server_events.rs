@@ -123,8 +123,10 @@ type End = fn(Client, Connection) -> std::pin::Pin<Box<dyn Future<Output = (Opti
 
 #[tokio::test]
 async fn s9_4_close_is_told_once_for_each_connect_whatever_ended_it() {
-    let config =
-        ServerConfig::default().close_timeout(SHORT).keepalive_interval(SHORT).keepalive_grace_period(SHORT);
+    let config = ServerConfig::default()
+        .close_timeout(SHORT)
+        .keepalive_interval(SHORT)
+        .keepalive_grace_period(Duration::from_secs(1));
     let ends: [(&str, End); 7] = [
         ("the peer's Close", |mut client, _| {
             Box::pin(async {
@@ -259,6 +261,8 @@ async fn s12_1_a_request_that_nobody_decides_in_time_is_refused_and_the_server_l
     until(|| site.server.pending_request_count() == 0).await;
     assert_eq!(site.server.connection_count(), 0);
 
+    site.server.unmount();
+    site.server.mount_with(ServerConfig::default(), [&site.http]).unwrap();
     let (mut client, _connection) = site.pair().await;
     client.send([close(1000, "")]).await;
     assert_eq!(client.frame().await, close(1000, ""));

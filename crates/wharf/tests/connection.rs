@@ -1,0 +1,385 @@
+//! A connection over a real socket: messages, control frames and every way to end it.
+
+mod support;
+
+use std::time::Duration;
+
+use support::{
+    Site, begin_and_drop, binary, bytes_of, close, continuation, ping, pong, text, until, waits, within,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wharf::{Accept, Cause, CloseCode, ControlError, Ending, Message, SendError, ServerConfig, TrySendError};
+
+const LONG: Duration = Duration::from_secs(3600);
+const SHORT: Duration = Duration::from_millis(50);
+
+/// A server that would wait for its peer longer than any test.
+async fn patient() -> Site {
+    Site::with(ServerConfig::default().close_timeout(LONG)).await
+}
+
+#[tokio::test]
+async fn c1_1_c2_1_c2_2_messages_go_both_ways_as_what_they_are() {
+    let site = Site::open().await;
+    let (mut client, connection) = site.pair().await;
+    assert!(connection.is_connected() && connection.ending().is_none() && connection.extensions().is_empty());
+    client.send([text("héllo"), binary([1, 2]), text(""), binary("")]).await;
+    client.send([text("in ").more_follows(), ping("amid"), continuation("pieces")]).await;
+    let expected: [Message; 5] =
+        ["héllo".into(), vec![1, 2].into(), "".into(), Vec::new().into(), "in pieces".into()];
+    for message in expected {
+        assert_eq!(within(connection.recv()).await.as_ref(), Some(&message));
+        within(connection.send(message)).await.unwrap();
+    }
+    assert_eq!(client.frame().await, pong("amid"));
+    for frame in [text("héllo"), binary([1, 2]), text(""), binary(""), text("in pieces")] {
+        assert_eq!(client.frame().await, frame);
+    }
+}
+
+#[tokio::test]
+async fn o5_a_message_over_the_threshold_goes_out_in_fragments() {
+    let site = Site::open().await;
+    let (mut client, connection) = site.pair().await;
+    within(connection.send(vec![7; 16_385])).await.unwrap();
+    assert_eq!(client.frame().await, binary(vec![7; 16_384]).more_follows());
+    assert_eq!(client.frame().await, continuation([7]));
+}
+
+#[tokio::test]
+async fn c2_4_a_send_after_close_or_after_the_end_hands_the_message_back_and_changes_nothing() {
+    let site = patient().await;
+    let (mut client, connection) = site.pair().await;
+    connection.close(CloseCode::new(4001), Some("why")).unwrap();
+    assert!(!connection.is_connected());
+    for _ in 0..2 {
+        assert_eq!(within(connection.send("late")).await, Err(SendError("late".into())));
+        assert_eq!(connection.try_send("late"), Err(TrySendError::Closed("late".into())));
+        assert_eq!(connection.ping("late"), Err(ControlError::Closed));
+        if connection.ending().is_none() {
+            assert_eq!(client.frame().await, close(4001, "why"));
+            client.send([close(4001, "")]).await;
+            client.sees_end().await;
+            client.end().await;
+            within(connection.closed()).await;
+        }
+    }
+    assert_eq!(site.close_event().await, (4001, "why".to_owned()));
+}
+
+#[tokio::test]
+async fn c3_1_c3_2_pings_and_pongs_hold_125_bytes_and_refuse_126() {
+    let site = Site::open().await;
+    let (mut client, connection) = site.pair().await;
+    connection.ping("").unwrap();
+    connection.ping("str").unwrap();
+    connection.pong(vec![7; 125]).unwrap();
+    let too_long = Err(ControlError::PayloadTooLong { length: 126 });
+    assert_eq!(connection.ping(vec![7; 126]), too_long);
+    assert_eq!(connection.pong(vec![7; 126]), too_long);
+    connection.ping(vec![7; 125]).unwrap();
+    for frame in [ping(""), ping("str"), pong([7; 125]), ping([7; 125])] {
+        assert_eq!(client.frame().await, frame);
+    }
+}
+
+#[tokio::test]
+async fn c5_1_close_sends_the_default_reason_after_what_was_sent_before() {
+    let site = patient().await;
+    let (mut client, connection) = site.pair().await;
+    connection.try_send("before").unwrap();
+    connection.close(CloseCode::NORMAL, None).unwrap();
+    connection.close(CloseCode::new(4002), None).unwrap();
+    assert_eq!(client.frame().await, text("before"));
+    assert_eq!(client.frame().await, close(1000, "Normal connection closure"));
+}
+
+#[tokio::test]
+async fn c5_5_codes_that_may_not_be_sent_are_errors_and_the_connection_stays_open() {
+    let site = Site::open().await;
+    let (mut client, connection) = site.pair().await;
+    for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000].map(CloseCode::new) {
+        connection.close(code, None).unwrap_err();
+        connection.drop_now(code, None).unwrap_err();
+    }
+    connection.close(CloseCode::NORMAL, Some(&"x".repeat(124))).unwrap_err();
+    within(connection.send("still here")).await.unwrap();
+    assert_eq!(client.frame().await, text("still here"));
+}
+
+#[tokio::test]
+async fn c5_7_the_peers_answer_makes_the_server_end_tcp_first() {
+    let site = patient().await;
+    let (mut client, connection) = site.pair().await;
+    connection.close(CloseCode::new(4001), Some("why")).unwrap();
+    assert_eq!(client.frame().await, close(4001, "why"));
+    client.send([text("not delivered"), close(3000, "another")]).await;
+    client.sees_end().await;
+    assert_eq!(connection.recv().await, None, "c5_9");
+    assert!(connection.ending().is_some(), "known before TCP is gone");
+    assert!(waits(std::pin::pin!(connection.closed())));
+    client.end().await;
+    assert!(within(connection.closed()).await.is_clean());
+    assert_eq!(site.close_event().await, (4001, "why".to_owned()));
+}
+
+#[tokio::test]
+async fn c5_8_a_silent_peer_loses_its_socket_at_the_close_timeout() {
+    let site = Site::with(ServerConfig::default().close_timeout(SHORT)).await;
+    let (mut client, connection) = site.pair().await;
+    connection.close(CloseCode::new(4001), None).unwrap();
+    assert_eq!(client.frame().await, close(4001, ""));
+    let ending = within(connection.closed()).await;
+    assert!(matches!(ending, Ending::Unanswered { .. }), "{ending:?}");
+    assert_eq!(ending.code(), CloseCode::new(4001));
+    client.sees_end().await;
+}
+
+#[tokio::test]
+async fn c5_9_what_comes_after_our_close_is_read_and_thrown_away() {
+    let site = patient().await;
+    let (mut client, connection) = site.pair().await;
+    connection.close(CloseCode::NORMAL, Some("")).unwrap();
+    assert_eq!(client.frame().await, close(1000, ""));
+    let message = binary(vec![7; 1024 * 1024]).masked();
+    for _ in 0..40 {
+        client.write(&message).await;
+    }
+    client.send([close(1000, "")]).await;
+    client.sees_end().await;
+    client.end().await;
+    assert!(within(connection.closed()).await.is_clean());
+    assert_eq!(within(connection.recv()).await, None);
+}
+
+#[tokio::test]
+async fn c5_10_the_server_keeps_its_half_open_until_the_peers_close() {
+    let site = patient().await;
+    let (mut client, connection) = site.pair().await;
+    connection.close(CloseCode::NORMAL, Some("")).unwrap();
+    assert_eq!(client.frame().await, close(1000, ""));
+    client.send([text("a"), text("b")]).await;
+    assert!(waits(std::pin::pin!(client.stream.read_u8())));
+    client.send([close(1000, "")]).await;
+    client.sees_end().await;
+}
+
+#[tokio::test]
+async fn o13_disabled_a_close_timeout_of_0_ends_tcp_right_after_the_close_frame() {
+    let site = Site::with(ServerConfig::default().close_timeout(Duration::ZERO)).await;
+    let (mut client, connection) = site.pair().await;
+    connection.close(CloseCode::NORMAL, Some("")).unwrap();
+    assert_eq!(client.frame().await, close(1000, ""));
+    client.sees_end().await;
+    assert_eq!(within(connection.closed()).await.code(), CloseCode::NORMAL);
+}
+
+#[tokio::test]
+async fn c6_1_a_drop_says_why_and_waits_for_nobody() {
+    let site = patient().await;
+    let (mut client, connection) = site.pair().await;
+    connection.drop_now(CloseCode::PROTOCOL_ERROR, None).unwrap();
+    assert_eq!(within(connection.closed()).await.code(), CloseCode::PROTOCOL_ERROR);
+    assert_eq!(client.frame().await, close(1002, "Protocol error"));
+    client.sees_end().await;
+    assert_eq!(site.close_event().await, (1002, "Protocol error".to_owned()));
+}
+
+#[tokio::test]
+async fn c6_2_a_silent_drop_sends_no_close_frame() {
+    let site = patient().await;
+    let (mut client, connection) = site.pair().await;
+    connection.drop_silently(CloseCode::ABNORMAL, Some("gone"));
+    assert_eq!(site.close_event().await, (1006, "gone".to_owned()));
+    client.sees_end().await;
+}
+
+#[tokio::test]
+async fn c6_3_a_drop_after_close_sends_no_second_close_frame_and_its_code_is_told() {
+    let site = patient().await;
+    let (mut client, connection) = site.pair().await;
+    connection.close(CloseCode::NORMAL, Some("")).unwrap();
+    assert_eq!(client.frame().await, close(1000, ""));
+    connection.drop_now(CloseCode::new(4009), Some("enough")).unwrap();
+    client.sees_end().await;
+    assert_eq!(site.close_event().await, (4009, "enough".to_owned()));
+    connection.drop_now(CloseCode::new(4010), None).unwrap();
+    assert_eq!(within(connection.closed()).await.code(), CloseCode::new(4009), "c6_4");
+}
+
+#[tokio::test]
+async fn c6_a_drop_with_output_that_cannot_go_resets_tcp() {
+    let site = patient().await;
+    let (mut client, connection) = site.pair().await;
+    // Until the kernel's buffers take no more.
+    while connection.try_send(vec![7; 1024 * 1024]).is_ok() {
+        tokio::task::yield_now().await;
+    }
+    connection.drop_now(CloseCode::new(4001), None).unwrap();
+    within(connection.closed()).await;
+    client.sees_reset().await;
+}
+
+#[tokio::test]
+async fn c7_1_c7_2_the_peers_close_is_answered_with_its_code_and_told() {
+    for (code, reason, told) in [
+        (1000, "", "Normal connection closure"),
+        (1001, "bye", "bye"),
+        (1011, "", "Internal Server Error"),
+        (3000, "x", "x"),
+        (4999, "", ""),
+    ] {
+        let site = patient().await;
+        let (mut client, connection) = site.pair().await;
+        client.send([close(code, reason)]).await;
+        assert_eq!(client.frame().await, close(code, reason));
+        client.sees_end().await;
+        client.end().await;
+        assert_eq!(site.close_event().await, (code, told.to_owned()));
+        assert!(!connection.is_connected());
+    }
+}
+
+#[tokio::test]
+async fn c7_8_after_the_closing_handshake_the_server_ends_tcp_though_the_peer_never_does() {
+    let site = Site::with(ServerConfig::default().close_timeout(SHORT)).await;
+    let (mut client, _connection) = site.pair().await;
+    client.send([close(1000, "")]).await;
+    assert_eq!(client.frame().await, close(1000, ""));
+    client.sees_end().await;
+    assert_eq!(site.close_event().await.0, 1000, "with the peer's half still open");
+}
+
+#[tokio::test]
+async fn c7_9_the_end_of_tcp_without_close_is_1006_also_within_a_frame() {
+    let whole = text("hello").masked();
+    for bytes in [&[][..], &whole, &whole[..1], &whole[..4], &whole[..8]] {
+        let site = patient().await;
+        let (mut client, _connection) = site.pair().await;
+        client.write(bytes).await;
+        client.end().await;
+        client.sees_end().await;
+        assert_eq!(site.close_event().await, (1006, "Connection dropped by remote peer.".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn c7_10_a_reset_is_1006_with_the_sockets_error() {
+    let site = patient().await;
+    let (client, connection) = site.pair().await;
+    client.reset();
+    let ending = within(connection.closed()).await;
+    assert!(matches!(ending, Ending::Lost(Cause::Transport(_))), "{ending:?}");
+    assert_eq!(ending.code(), CloseCode::ABNORMAL);
+    assert!(ending.description().starts_with("Socket Error: "), "{}", ending.description());
+}
+
+#[tokio::test]
+async fn c9_a_broken_rule_is_told_to_the_peer_even_while_it_goes_on_sending_megabytes() {
+    let site = Site::open().await;
+    let (mut client, connection) = site.pair().await;
+    client.send([text("fine")]).await;
+    client.write([0x81, 0x05]).await;
+    let (mut reading, mut writing) = client.stream.into_split();
+    let sending = tokio::spawn(async move {
+        let flood = vec![0x55; 1024 * 1024];
+        for _ in 0..16 {
+            writing.write_all(&flood).await.expect("nothing is reset");
+        }
+        writing.shutdown().await.expect("nothing is reset");
+    });
+    let mut answer = Vec::new();
+    within(reading.read_to_end(&mut answer)).await.expect("an orderly end, and no reset");
+    within(sending).await.unwrap();
+
+    let reason = b"Frames from a client must be masked.";
+    assert_eq!(answer[..4], [0x88, 2 + 36, 0x03, 0xea]);
+    assert_eq!(&answer[4..], reason);
+    assert_eq!(within(connection.recv()).await, Some("fine".into()), "what came before is not lost");
+    assert_eq!(within(connection.recv()).await, None);
+    assert_eq!(site.close_event().await.0, 1002);
+}
+
+#[tokio::test]
+async fn c12_1_c12_3_a_silent_peer_is_pinged_and_then_dropped_without_a_close_frame() {
+    let grace = Duration::from_secs(1);
+    let config = ServerConfig::default().keepalive_interval(SHORT).keepalive_grace_period(grace);
+    let site = Site::with(config).await;
+    let (mut client, _connection) = site.pair().await;
+    assert_eq!(client.frame().await, ping(""));
+    client.send([pong("")]).await;
+    assert_eq!(client.frame().await, ping(""), "c12_5: the pong kept it, and the cycle goes on");
+    assert_eq!(site.close_event().await, (1006, "Peer not responding.".to_owned()));
+    client.sees_end().await;
+}
+
+#[tokio::test]
+async fn o8_disabled_there_is_a_ping_every_interval_and_no_drop() {
+    let config = ServerConfig::default()
+        .keepalive_interval(Duration::from_millis(10))
+        .keepalive_grace_period(Duration::from_millis(1))
+        .drop_connection_on_keepalive_timeout(false);
+    let site = Site::with(config).await;
+    let (mut client, connection) = site.pair().await;
+    for _ in 0..5 {
+        assert_eq!(client.frame().await, ping(""));
+    }
+    assert!(connection.is_connected());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_connections_at_once_each_get_their_own_messages() {
+    let site = Site::open().await;
+    let server = site.server.clone();
+    let serving = tokio::spawn(async move {
+        while let Some(event) = server.next_event().await {
+            if let wharf::Event::Request(request) = event {
+                let connection = request.accept(Accept::new()).unwrap();
+                tokio::spawn(async move {
+                    while let Some(message) = connection.recv().await {
+                        connection.send(message).await.unwrap();
+                    }
+                });
+            }
+        }
+    });
+    let mut clients = tokio::task::JoinSet::new();
+    for number in 0..100 {
+        let mut client = site.asking("").await;
+        clients.spawn(async move {
+            assert_eq!(client.head().await.status(), 101);
+            for round in 0..20 {
+                let message = text(format!("{number} {round}"));
+                client.send([message.clone()]).await;
+                assert_eq!(client.frame().await, message);
+            }
+            client
+        });
+    }
+    let clients = within(clients.join_all()).await;
+    assert_eq!(site.server.connection_count(), 100);
+    drop(clients);
+    until(|| site.server.connection_count() == 0).await;
+    within(site.server.shut_down(CloseCode::NORMAL, LONG)).await;
+    within(serving).await.unwrap();
+}
+
+#[tokio::test]
+async fn recv_given_up_again_and_again_loses_nothing() {
+    let site = Site::open().await;
+    let (mut client, connection) = site.pair().await;
+    begin_and_drop(connection.recv());
+    client.write(bytes_of((0..200).map(|number| text(number.to_string())))).await;
+    for number in 0..200 {
+        let message = within(async {
+            loop {
+                tokio::select! {
+                    biased;
+                    () = tokio::task::yield_now() => {}
+                    message = connection.recv() => break message,
+                }
+            }
+        });
+        assert_eq!(message.await, Some(number.to_string().into()));
+    }
+}
