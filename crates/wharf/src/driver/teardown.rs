@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use tokio::io::ReadBuf;
 
-use super::{Driver, Transport};
-use crate::connection::Shared;
+use super::{Driver, Receiver, Transport};
+use crate::connection::{Owner, Shared};
 use crate::proto::connection::{self, Cause, Ending};
 
 /// How far the end of a connection has come.
@@ -82,25 +82,33 @@ impl<S: Transport> Driver<S> {
         Poll::Ready(())
     }
 
-    /// Tells the server, then the connection's own users, once.
+    /// Tells everybody, once.
     fn tell(&mut self, ending: &Ending) {
         if let Some(owner) = self.owner.take() {
-            owner.connection_gone(&self.shared, ending);
-            self.receiver.close(ending);
-            self.shared.gone();
+            tell(&self.shared, owner.as_ref(), &mut self.receiver, ending);
         }
     }
 }
 
 /// A connection that never came to be: TCP was gone before the opening handshake was answered.
-pub(crate) fn never_opened(
-    shared: &Arc<Shared>,
-    owner: &dyn crate::connection::Owner,
-    mut receiver: super::Receiver,
-) {
+pub(crate) fn never_opened(shared: &Arc<Shared>, owner: &dyn Owner, mut receiver: Receiver) {
     let ending = Ending::Lost(Cause::BeforeHandshake);
     shared.ended(&ending);
-    owner.connection_gone(shared, &ending);
-    receiver.close(&ending);
-    shared.gone();
+    tell(shared, owner, &mut receiver, &ending);
+}
+
+/// Tells the server that the connection is gone, then its handler, then those who wait for it.
+fn tell(shared: &Arc<Shared>, owner: &dyn Owner, receiver: &mut Receiver, ending: &Ending) {
+    let _last = Gone(shared);
+    owner.connection_gone(shared, ending);
+    receiver.close(ending);
+}
+
+/// Tells those who wait for the end when it is dropped: a handler that panics before is not to keep them waiting.
+struct Gone<'a>(&'a Shared);
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        self.0.gone();
+    }
 }
