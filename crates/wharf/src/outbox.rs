@@ -49,12 +49,14 @@ struct State {
     queued: usize,
     /// Bytes that the driver has taken and not yet written to the socket.
     unsent: usize,
+    /// It was full since it was last empty.
+    was_full: bool,
     is_open: bool,
 }
 
 impl Outbox {
     pub(crate) fn new(limit: usize) -> Self {
-        let state = State { commands: Vec::new(), queued: 0, unsent: 0, is_open: true };
+        let state = State { commands: Vec::new(), queued: 0, unsent: 0, was_full: false, is_open: true };
         Self { state: Mutex::new(state), room: Notify::new(), limit }
     }
 
@@ -69,14 +71,14 @@ impl Outbox {
         if state.waiting() >= self.limit {
             return Err(TrySendError::Full(message));
         }
-        Ok(state.push(Command::Send(message)))
+        Ok(state.push(Command::Send(message), self.limit))
     }
 
     /// Queues a message framed before, if there is room: whether the driver is to be woken, or `None`.
     pub(crate) fn try_send_prepared(&self, message: &PreparedMessage) -> Option<bool> {
         let mut state = self.lock();
         (state.is_open && state.waiting() < self.limit)
-            .then(|| state.push(Command::SendPrepared(message.clone())))
+            .then(|| state.push(Command::SendPrepared(message.clone()), self.limit))
     }
 
     /// Queues a control frame: whether the driver is to be woken.
@@ -88,7 +90,7 @@ impl Outbox {
         if state.waiting() >= self.limit {
             return Err(ControlError::Full);
         }
-        Ok(state.push(command))
+        Ok(state.push(command, self.limit))
     }
 
     /// Queues our Close, after which nothing more can be sent: whether the driver is to be woken.
@@ -98,7 +100,7 @@ impl Outbox {
         if !state.is_open && !is_drop {
             return false;
         }
-        let wake = state.push(command);
+        let wake = state.push(command, self.limit);
         self.end(state);
         wake
     }
@@ -121,18 +123,19 @@ impl Outbox {
         std::mem::take(&mut state.commands)
     }
 
-    /// The driver has `unsent` bytes left that the socket did not take: whether that made room where there was
-    /// none, or emptied what had waited.
+    /// The driver has `unsent` bytes left that the socket did not take: whether nothing waits now, for the first time
+    /// since it was full.
     pub(crate) fn set_unsent(&self, unsent: usize) -> bool {
         let mut state = self.lock();
         let before = state.waiting();
         state.unsent = unsent;
         let after = state.waiting();
+        let has_drained = after == 0 && std::mem::take(&mut state.was_full);
         drop(state);
         if after < before {
             self.room.notify_waiters();
         }
-        before >= self.limit && after < self.limit
+        has_drained
     }
 
     /// Nothing can be sent any more.
@@ -180,8 +183,9 @@ impl State {
     }
 
     /// The first command wakes the driver, which takes all that follow with it.
-    fn push(&mut self, command: Command) -> bool {
+    fn push(&mut self, command: Command, limit: usize) -> bool {
         self.queued += command.weight();
+        self.was_full |= self.waiting() >= limit;
         self.commands.push(command);
         self.commands.len() == 1
     }
@@ -214,7 +218,9 @@ mod tests {
         outbox.try_send("x".repeat(200).into()).unwrap();
         outbox.take();
         assert!(matches!(outbox.try_send("y".into()), Err(TrySendError::Full(_))));
-        assert!(outbox.set_unsent(0), "room where there was none");
+        assert!(!outbox.set_unsent(1), "not empty yet");
+        assert!(outbox.set_unsent(0), "empty after it was full");
+        assert!(!outbox.set_unsent(0), "told once");
         assert_eq!(outbox.try_send("y".into()), Ok(true));
     }
 

@@ -228,8 +228,24 @@ impl<S: Transport> Driver<S> {
         input.rest().len()
     }
 
-    /// Writes what it can.
+    /// Writes what it can, and what its handler sends when it is told that there is room again.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) {
+        loop {
+            self.write_output(cx, now);
+            if self.output.len() != self.told_unsent {
+                self.told_unsent = self.output.len();
+                self.was_output_full |= self.shared.outbox.set_unsent(self.output.len());
+            }
+            if !self.was_output_full || !self.output.is_empty() || !self.core.is_open() {
+                return;
+            }
+            self.was_output_full = false;
+            let (receiver, surroundings) = self.receiver_and_surroundings(now);
+            receiver.drain(surroundings);
+        }
+    }
+
+    fn write_output(&mut self, cx: &mut Context<'_>, now: Instant) {
         while !self.output.is_empty() {
             self.was_output_full |= self.output.len() >= self.shared.outbox.limit();
             let written = match self.write_once(cx) {
@@ -237,24 +253,15 @@ impl<S: Transport> Driver<S> {
                 Err(error) => {
                     self.output.clear();
                     self.core.lost(transport_error(&error), now);
-                    break;
+                    return;
                 }
             };
             let is_blocked = written < self.output.len();
             self.output.drain(..written);
             self.core.output_written(written > 0, &mut self.output, now);
             if is_blocked {
-                break;
+                return;
             }
-            if self.was_output_full {
-                self.was_output_full = false;
-                let (receiver, surroundings) = self.receiver_and_surroundings(now);
-                receiver.drain(surroundings);
-            }
-        }
-        if self.output.len() != self.told_unsent {
-            self.told_unsent = self.output.len();
-            self.shared.outbox.set_unsent(self.output.len());
         }
     }
 
