@@ -307,15 +307,14 @@ impl<S: Transport> Future for Driver<S> {
     }
 }
 
-/// The runtime ends before the connection did: those who wait are told all the same.
+/// The runtime ends before the connection did: everybody is told all the same.
 impl<S> Drop for Driver<S> {
     fn drop(&mut self) {
         if let Some(owner) = self.owner.take() {
             let cut_off = || Ending::Lost(Cause::Transport("the server's runtime ended".into()));
             let ending = self.core.ending().cloned().unwrap_or_else(cut_off);
             self.shared.ended(&ending);
-            owner.connection_gone(&self.shared, &ending);
-            self.shared.gone();
+            teardown::tell(&self.shared, owner.as_ref(), &mut self.receiver, &ending);
         }
     }
 }

@@ -98,7 +98,7 @@ pub(crate) fn never_opened(shared: &Arc<Shared>, owner: &dyn Owner, mut receiver
 }
 
 /// Tells the server that the connection is gone, then its handler, then those who wait for it.
-fn tell(shared: &Arc<Shared>, owner: &dyn Owner, receiver: &mut Receiver, ending: &Ending) {
+pub(super) fn tell(shared: &Arc<Shared>, owner: &dyn Owner, receiver: &mut Receiver, ending: &Ending) {
     let _last = Gone(shared);
     owner.connection_gone(shared, ending);
     receiver.close(ending);
