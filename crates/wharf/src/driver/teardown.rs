@@ -86,8 +86,9 @@ impl<S: Transport> Driver<S> {
     fn tell(&mut self, ending: &Ending) {
         if let Some(owner) = self.owner.take() {
             owner.connection_gone(&self.shared, ending);
-            self.receiver.close(ending);
             self.shared.gone();
+            // Last, because it is code of the user's, which may panic.
+            self.receiver.close(ending);
         }
     }
 }
