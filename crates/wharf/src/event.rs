@@ -65,10 +65,12 @@ impl EventQueue {
         loop {
             // Created before the look, so that what comes between look and wait is not missed.
             let changed = self.changed.notified();
+            // Before the look, too: the last connection's end is pushed no later than it counts as gone.
+            let is_over = is_over();
             if let Some(event) = self.lock().events.pop_front() {
                 return Some(event);
             }
-            if is_over() {
+            if is_over {
                 return None;
             }
             changed.await;
