@@ -179,7 +179,8 @@ impl Connection {
     /// Gives the connection up: a Close frame says why if it can go out at once, and TCP ends without waiting
     /// for the peer. Where queued output leaves no way for the Close frame, TCP is reset, so that the peer does not
     /// take a cut stream for a whole one. After [`close`](Self::close) no second Close frame goes out, and this
-    /// code is what the application is told. Once the connection has ended, nothing happens.
+    /// code is what the application is told. Once the connection has ended, only a TCP connection that still waits for
+    /// the peer's end goes.
     ///
     /// # Errors
     /// [`CloseError`] as for [`close`](Self::close); nothing has changed.

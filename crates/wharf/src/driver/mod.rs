@@ -33,6 +33,7 @@ use teardown::Teardown;
 use timer::Timer;
 
 /// The task of one connection.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, in bytes that the struct has to spare")]
 pub(crate) struct Driver<S> {
     core: proto::Connection,
     stream: S,
@@ -47,6 +48,8 @@ pub(crate) struct Driver<S> {
     output: Vec<u8>,
     timer: Timer,
     teardown: Teardown,
+    /// The application waits for the end of TCP no longer.
+    is_given_up: bool,
     is_connected: bool,
     /// What the core was told last.
     is_reading_held: bool,
@@ -82,6 +85,7 @@ impl<S: Transport> Driver<S> {
             output: Vec::new(),
             timer: Timer::default(),
             teardown: Teardown::default(),
+            is_given_up: false,
             is_connected: false,
             is_reading_held: false,
             was_output_full: false,
@@ -165,6 +169,7 @@ impl<S: Transport> Driver<S> {
                 }
                 Command::Close(close) => core.close(&close, output, now),
                 Command::Drop { code, description, tell_peer } => {
+                    self.is_given_up = true;
                     let _ = core.drop_now(code, description.as_deref(), tell_peer, output, now);
                 }
             }

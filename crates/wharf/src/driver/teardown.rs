@@ -31,7 +31,7 @@ impl<S: Transport> Driver<S> {
             self.teardown = Teardown::Sending;
             self.shared.ended(&ending);
         }
-        let is_late = self.core.next_deadline().is_none_or(|(until, _)| until <= now);
+        let is_late = self.is_given_up || self.core.next_deadline().is_none_or(|(until, _)| until <= now);
         let is_prompt = ending.teardown() == connection::Teardown::Prompt;
         if self.teardown == Teardown::Sending {
             if !self.output.is_empty() {
