@@ -409,12 +409,13 @@ impl Shared {
     pub(crate) fn ended(&self, ending: &Ending) {
         // Set once, by the one driver that a connection has.
         let _ = self.ending.set(ending.clone());
-        self.outbox.ended();
+        self.outbox.closing();
         self.inbox.end();
     }
 
     /// TCP is gone.
     pub(crate) fn gone(&self) {
+        self.outbox.gone();
         self.is_gone.store(true, Ordering::Release);
         self.gone.notify_waiters();
     }

@@ -55,9 +55,11 @@ struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Open,
-    /// Either side has said Close: no message may follow, but the connection can still be dropped.
+    /// Either side has said Close: no message may follow, but the connection can still be given up, also while its TCP
+    /// connection lingers.
     Closing,
-    Ended,
+    /// It was given up, or is gone.
+    GivenUp,
 }
 
 impl Outbox {
@@ -111,7 +113,7 @@ impl Outbox {
         wake
     }
 
-    /// Queues the connection's drop, unless it has ended: whether the driver is to be woken.
+    /// Queues the connection's drop, unless it is gone: whether the driver is to be woken.
     pub(crate) fn drop_connection(
         &self,
         code: CloseCode,
@@ -119,12 +121,11 @@ impl Outbox {
         tell_peer: bool,
     ) -> bool {
         let mut state = self.lock();
-        if state.phase == Phase::Ended {
+        if state.phase == Phase::GivenUp {
             return false;
         }
         let wake = state.push(Command::Drop { code, description, tell_peer });
-        // Nothing can follow that: what would be pushed on top of it has no effect.
-        self.enter(Phase::Ended, state);
+        self.enter(Phase::GivenUp, state);
         wake
     }
 
@@ -168,12 +169,12 @@ impl Outbox {
         }
     }
 
-    /// Nothing can be sent any more; what was queued never will be.
-    pub(crate) fn ended(&self) {
+    /// Nothing is left that could be sent to, or given up.
+    pub(crate) fn gone(&self) {
         let mut state = self.lock();
         state.commands = Vec::new();
         state.queued = 0;
-        self.enter(Phase::Ended, state);
+        self.enter(Phase::GivenUp, state);
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -263,9 +264,9 @@ mod tests {
     }
 
     #[test]
-    fn c6_4_a_drop_after_the_end_queues_nothing() {
+    fn c6_4_a_drop_of_what_is_gone_queues_nothing() {
         let outbox = Outbox::new(100);
-        outbox.ended();
+        outbox.gone();
         assert!(!outbox.drop_connection(CloseCode::NORMAL, None, true));
         assert_eq!(outbox.take().len(), 0);
     }
