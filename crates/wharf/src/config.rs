@@ -199,8 +199,8 @@ pub struct ServerConfig {
 
     /// How many events may wait for the server's event stream. Default 4,096.
     ///
-    /// Beyond it the connections concerned wait with what they have to report until the application has taken
-    /// some, so that it falls behind on its clients and not in memory.
+    /// With that many waiting, further handshakes are answered with 503 and invalid ones are not told any more, so that
+    /// an application that falls behind does so on its clients and not in memory.
     pub max_pending_events: usize,
 }
 

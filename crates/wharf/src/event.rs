@@ -28,6 +28,8 @@ pub enum Event {
         ending: Ending,
     },
     /// A request for an upgrade was no valid opening handshake; it has been refused, with 400 or 426.
+    ///
+    /// Not told while [`max_pending_events`](crate::ServerConfig::max_pending_events) wait to be taken.
     #[doc(alias = "upgradeError")]
     UpgradeError(HandshakeError),
 }
@@ -60,7 +62,7 @@ impl EventQueue {
         self.changed.notify_waiters();
     }
 
-    /// The next event; `None` when there is none and `is_over` says that there will be none.
+    /// The next event; `None` when there is none and `is_over` said before that no further one would come.
     pub(crate) async fn next(&self, is_over: impl Fn() -> bool) -> Option<Event> {
         loop {
             // Created before the look, so that what comes between look and wait is not missed.

@@ -49,7 +49,10 @@ impl Mounted {
             Ok(handshake) => handshake,
             Err(error) => {
                 let answer = error.answer();
-                self.registry.events.push(Event::UpgradeError(error));
+                // Its client knows; an application that is behind is not to be sent further behind by it.
+                if self.registry.events.len() < config.max_pending_events {
+                    self.registry.events.push(Event::UpgradeError(error));
+                }
                 return response(&answer);
             }
         };
@@ -103,23 +106,23 @@ async fn decide(
 
 /// Takes the socket back from HTTP once the 101 has gone out, and starts the connection's own task on it.
 async fn open(on_upgrade: hyper::upgrade::OnUpgrade, launch: Launch) {
-    match take_stream(on_upgrade).await {
-        Ok((stream, already_read)) => {
-            // Copied: the bytes share HTTP's whole read buffer, which is not to live on behind them.
-            tokio::spawn(launch.driver(stream, already_read.to_vec()));
-        }
-        Err(_) => launch.abandon(),
+    // Without a stream the launch is dropped, and that ends the connection.
+    if let Ok((stream, already_read)) = take_stream(on_upgrade).await
+        // Copied: the bytes share HTTP's whole read buffer, which is not to live on behind them.
+        && let Some(driver) = launch.driver(stream, already_read.to_vec())
+    {
+        tokio::spawn(driver);
     }
 }
 
 impl Launch {
-    fn driver(self, stream: TcpStream, already_read: Vec<u8>) -> Driver<TcpStream> {
-        let config = &self.options.config;
+    fn driver(mut self, stream: TcpStream, already_read: Vec<u8>) -> Option<Driver<TcpStream>> {
+        let receiver = self.receiver.take()?;
         // A socket that refuses an option is about to fail, and the driver will find that.
-        let _ = socket::configure(&stream, config);
+        let _ = socket::configure(&stream, &self.options.config);
         let now = tokio::time::Instant::now().into_std();
         let core = proto::Connection::server(self.options.core.clone(), now);
-        Driver::new(core, stream, already_read, self.shared, self.owner, self.receiver)
+        Some(Driver::new(core, stream, already_read, self.shared.clone(), self.owner.clone(), receiver))
     }
 }
 
@@ -146,7 +149,12 @@ fn refuse(status: u16, reason: &str) -> http::Response<ResponseBody> {
 
 fn response(answer: &Answer) -> http::Response<ResponseBody> {
     let mut response = http::Response::new(ResponseBody::empty());
-    *response.status_mut() = http::StatusCode::from_u16(answer.status()).unwrap_or_default();
+    let status = http::StatusCode::from_u16(answer.status()).unwrap_or_default();
+    *response.status_mut() = status;
+    if status.canonical_reason().is_none() {
+        // hyper would write "<none>".
+        response.extensions_mut().insert(hyper::ext::ReasonPhrase::from_static(b""));
+    }
     for (name, value) in answer.fields() {
         // An answer has been checked; what HTTP's own types refuse on top of that is left out.
         if let (Ok(name), Ok(value)) =

@@ -65,11 +65,12 @@ pub(crate) enum Verdict {
     Refuse(Answer),
 }
 
-/// What becomes of the socket after the 101.
+/// What becomes of the socket after the 101. Dropped before there is one, the connection ends.
 pub(crate) struct Launch {
     pub(crate) shared: Arc<Shared>,
     pub(crate) owner: Arc<dyn Owner>,
-    pub(crate) receiver: Receiver,
+    /// Taken by the driver.
+    pub(crate) receiver: Option<Receiver>,
     pub(crate) options: Arc<Options>,
 }
 
@@ -280,10 +281,9 @@ impl Request {
         let receiver = receiver(&connection);
         self.host.connection_accepted(&shared);
         let owner = self.host.clone().as_owner();
-        let launch = Launch { shared, owner, receiver, options };
-        if let Err(Verdict::Accept(_, launch)) = decide.send(Verdict::Accept(answer, launch)) {
-            launch.abandon();
-        }
+        let launch = Launch { shared, owner, receiver: Some(receiver), options };
+        // A client that is gone ends the connection, through the launch that comes back.
+        let _ = decide.send(Verdict::Accept(answer, launch));
         Ok(connection)
     }
 
@@ -299,10 +299,12 @@ impl Request {
     }
 }
 
-impl Launch {
-    /// TCP was gone before the 101 could be sent.
-    pub(crate) fn abandon(self) {
-        driver::never_opened(&self.shared, self.owner.as_ref(), self.receiver);
+/// TCP was gone before the 101 could be sent, wherever that showed.
+impl Drop for Launch {
+    fn drop(&mut self) {
+        if let Some(receiver) = self.receiver.take() {
+            driver::never_opened(&self.shared, self.owner.as_ref(), receiver);
+        }
     }
 }
 

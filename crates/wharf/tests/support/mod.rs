@@ -208,6 +208,14 @@ impl Client {
         Head(String::from_utf8(self.unread.drain(..end).collect()).expect("a head is ASCII"))
     }
 
+    /// Throws bytes away, such as a response's body.
+    pub async fn skip(&mut self, len: usize) {
+        while self.unread.len() < len {
+            assert!(self.read().await, "there are more bytes");
+        }
+        self.unread.drain(..len);
+    }
+
     /// The next frame.
     pub async fn frame(&mut self) -> Frame {
         self.next().await.expect("a frame, not the end")
