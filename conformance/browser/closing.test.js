@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { launchChromium, openPage, shows, whenOpen } from "./chromium.js";
-import { startWharf } from "./wharf.js";
+import { startWharf } from "../wharf.mjs";
 
 let browser;
 let wharf;
