@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { launchChromium, openPage, openTab, shows, whenOpen } from "./chromium.js";
 import { startProxy } from "./proxy.js";
-import { startWharf } from "./wharf.js";
+import { startWharf } from "../wharf.mjs";
 
 let browser;
 let wharf;

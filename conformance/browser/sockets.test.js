@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { launchChromium, openTab } from "./chromium.js";
-import { LIMIT, startWharf } from "./wharf.js";
+import { LIMIT, startWharf } from "../wharf.mjs";
 
 let browser;
 let wharf;

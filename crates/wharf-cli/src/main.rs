@@ -8,6 +8,11 @@ use std::process::ExitCode;
 
 use args::Command;
 
+/// A quarter less memory for an idle connection than with the system's allocator: the example `idle_memory` of the
+/// library measures it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let command = match args::parse() {
         Ok(command) => command,

@@ -172,7 +172,7 @@ impl Connection {
     /// bytes; the connection stays open.
     pub fn close(&self, code: CloseCode, description: Option<&str>) -> Result<(), CloseError> {
         let close = close_of(code, description)?;
-        self.wake_if(self.shared.outbox.close(Command::Close(close)));
+        self.wake_if(self.shared.outbox.close(close));
         Ok(())
     }
 
@@ -331,7 +331,7 @@ impl Connection {
 
     fn drop_with(&self, code: CloseCode, description: Option<&str>, tell_peer: bool) {
         let description = description.map(ToOwned::to_owned);
-        self.wake_if(self.shared.outbox.close(Command::Drop { code, description, tell_peer }));
+        self.wake_if(self.shared.outbox.drop_connection(code, description, tell_peer));
     }
 
     fn wake_if(&self, wake: bool) {
@@ -402,19 +402,20 @@ impl Shared {
 
     /// No more messages go; what we have said in Close stands.
     pub(crate) fn closing(&self) {
-        self.outbox.closed();
+        self.outbox.closing();
     }
 
     /// No more messages come or go.
     pub(crate) fn ended(&self, ending: &Ending) {
         // Set once, by the one driver that a connection has.
         let _ = self.ending.set(ending.clone());
-        self.outbox.closed();
+        self.outbox.closing();
         self.inbox.end();
     }
 
     /// TCP is gone.
     pub(crate) fn gone(&self) {
+        self.outbox.gone();
         self.is_gone.store(true, Ordering::Release);
         self.gone.notify_waiters();
     }

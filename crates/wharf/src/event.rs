@@ -67,7 +67,7 @@ impl EventQueue {
         loop {
             // Created before the look, so that what comes between look and wait is not missed.
             let changed = self.changed.notified();
-            // Asked before the look, for the last event may come between the two.
+            // Before the look, too: the last connection's end is pushed no later than it counts as gone.
             let is_over = is_over();
             if let Some(event) = self.lock().events.pop_front() {
                 return Some(event);

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::connection::{Connection, close_of};
-use crate::proto::connection::{Ending, Frame};
+use crate::proto::connection::{Cause, Ending, Frame};
 use crate::proto::{self, CloseCode, CloseError, MessageRef, SendError};
 
 /// What happens on one connection, told by its driver as it happens, with messages lent out of the read buffer.
@@ -56,6 +56,11 @@ pub trait Handler: Send + 'static {
     /// Output that was full has room again: once for each time it was full.
     fn drain(&mut self, context: &mut Context<'_>) {
         let _ = context;
+    }
+
+    /// The socket failed; [`close`](Self::close) follows.
+    fn error(&mut self, connection: &Connection, cause: &Cause) {
+        let _ = (connection, cause);
     }
 
     /// The connection has ended, once for each that was accepted, whatever ended it.

@@ -45,7 +45,9 @@ mod http;
 mod inbox;
 mod mounted;
 mod network;
+mod options;
 mod outbox;
+mod registry;
 mod request;
 mod server;
 

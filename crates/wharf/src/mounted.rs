@@ -1,7 +1,6 @@
 //! A mount of a server: where upgrade requests come in, and under which options.
 
 use std::future::Future;
-use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -9,54 +8,20 @@ use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-use crate::config::{ConfigError, ServerConfig};
 use crate::driver::Driver;
 use crate::event::Event;
 use crate::http::client_address;
 use crate::http::upgrade::{Arrival, take_stream};
 use crate::http::{ResponseBody, UpgradeOwner, socket};
+use crate::options::Options;
 use crate::proto;
-use crate::proto::connection::{Config, Keepalive};
 use crate::proto::handshake::{self, Answer, Fields, HttpVersion, Refusal, RequestHead};
-use crate::proto::limits::Limits;
+use crate::registry::Registry;
 use crate::request::{Decision, Launch, Request, Verdict};
-use crate::server::Inner;
-
-/// The options of one mount, validated, and what the protocol makes of them.
-#[derive(Debug)]
-pub(crate) struct Options {
-    pub(crate) config: ServerConfig,
-    pub(crate) core: Arc<Config>,
-}
-
-impl Options {
-    pub(crate) fn new(config: ServerConfig) -> Result<Self, ConfigError> {
-        config.validate()?;
-        let limits = Limits {
-            max_frame_size: config.max_received_frame_size as u64,
-            max_message_size: config.max_received_message_size as u64,
-            max_fragments: config.max_fragments,
-        };
-        let keepalive = Keepalive {
-            interval: config.keepalive_interval,
-            grace: config.drop_connection_on_keepalive_timeout.then_some(config.keepalive_grace_period),
-        };
-        let threshold = NonZeroUsize::new(config.fragmentation_threshold);
-        let core = Config {
-            limits,
-            assemble_fragments: config.assemble_fragments,
-            fragmentation_threshold: threshold.filter(|_| config.fragment_outgoing_messages),
-            keepalive: (config.keepalive && !config.use_native_keepalive).then_some(keepalive),
-            close_timeout: config.close_timeout,
-            write_timeout: config.write_timeout,
-        };
-        Ok(Self { config, core: Arc::new(core) })
-    }
-}
 
 /// One call of `mount`: the server, under these options.
 pub(crate) struct Mounted {
-    pub(crate) server: Arc<Inner>,
+    pub(crate) registry: Arc<Registry>,
     pub(crate) options: Arc<Options>,
 }
 
@@ -77,7 +42,7 @@ impl Mounted {
         arrival: Arrival,
     ) -> http::Response<ResponseBody> {
         let config = &self.options.config;
-        if self.server.events.is_abandoned() && !config.auto_accept_connections {
+        if self.registry.events.is_abandoned() && !config.auto_accept_connections {
             return refuse(404, "No handler is configured to accept the connection.");
         }
         let handshake = match read_handshake(&request) {
@@ -85,13 +50,13 @@ impl Mounted {
             Err(error) => {
                 let answer = error.answer();
                 // Its client knows; an application that is behind is not to be sent further behind by it.
-                if self.server.events.len() < config.max_pending_events {
-                    self.server.events.push(Event::UpgradeError(error));
+                if self.registry.events.len() < config.max_pending_events {
+                    self.registry.events.push(Event::UpgradeError(error));
                 }
                 return response(&answer);
             }
         };
-        if let Some(full) = self.server.what_is_full(config) {
+        if let Some(full) = self.registry.what_is_full(config) {
             return refuse(503, full);
         }
         let on_upgrade = hyper::upgrade::on(&mut request);
@@ -100,15 +65,15 @@ impl Mounted {
         let addresses = client_address::resolve(arrival.peer, forwarded, config);
         let (answer, decided) = oneshot::channel();
         let decision = Arc::new(Decision::new(answer));
-        let _pending = self.server.pending(decision.clone());
+        let _pending = self.registry.pending(decision.clone());
         let options = self.options.clone();
         let request =
-            Request::new(handshake, http, addresses, options, self.server.clone(), decision.clone());
+            Request::new(handshake, http, addresses, options, self.registry.clone(), decision.clone());
         if config.auto_accept_connections {
             // A request that cannot be accepted so has been refused with 500: its own client's matter alone.
             drop(request.auto_accept());
         } else {
-            self.server.events.push(Event::Request(request));
+            self.registry.events.push(Event::Request(request));
         }
         let deadline = arrival.started + config.handshake_timeout;
         match decide(decided, deadline, &decision).await {

@@ -51,12 +51,22 @@ struct State {
     unsent: usize,
     /// It was full since it was last empty.
     was_full: bool,
-    is_open: bool,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// Either side has said Close: no message may follow, but the connection can still be given up, also while its TCP
+    /// connection lingers.
+    Closing,
+    /// It was given up, or is gone.
+    GivenUp,
 }
 
 impl Outbox {
     pub(crate) fn new(limit: usize) -> Self {
-        let state = State { commands: Vec::new(), queued: 0, unsent: 0, was_full: false, is_open: true };
+        let state = State { commands: Vec::new(), queued: 0, unsent: 0, was_full: false, phase: Phase::Open };
         Self { state: Mutex::new(state), room: Notify::new(), limit }
     }
 
@@ -65,7 +75,7 @@ impl Outbox {
     /// One message may pass the limit, so that a message larger than it can be sent at all.
     pub(crate) fn try_send(&self, message: Message) -> Result<bool, TrySendError> {
         let mut state = self.lock();
-        if !state.is_open {
+        if state.phase != Phase::Open {
             return Err(TrySendError::Closed(message));
         }
         if state.waiting() >= self.limit {
@@ -77,14 +87,14 @@ impl Outbox {
     /// Queues a message framed before, if there is room: whether the driver is to be woken, or `None`.
     pub(crate) fn try_send_prepared(&self, message: &PreparedMessage) -> Option<bool> {
         let mut state = self.lock();
-        (state.is_open && state.waiting() < self.limit)
+        (state.phase == Phase::Open && state.waiting() < self.limit)
             .then(|| state.push(Command::SendPrepared(message.clone()), self.limit))
     }
 
     /// Queues a control frame: whether the driver is to be woken.
     pub(crate) fn control(&self, command: Command) -> Result<bool, ControlError> {
         let mut state = self.lock();
-        if !state.is_open {
+        if state.phase != Phase::Open {
             return Err(ControlError::Closed);
         }
         if state.waiting() >= self.limit {
@@ -93,26 +103,42 @@ impl Outbox {
         Ok(state.push(command, self.limit))
     }
 
-    /// Queues our Close, after which nothing more can be sent: whether the driver is to be woken.
-    pub(crate) fn close(&self, command: Command) -> bool {
+    /// Queues our Close, after which nothing more can be sent: whether the driver is to be woken. A second one is not
+    /// queued.
+    pub(crate) fn close(&self, close: Close) -> bool {
         let mut state = self.lock();
-        let is_drop = matches!(command, Command::Drop { .. });
-        if !state.is_open && !is_drop {
+        if state.phase != Phase::Open {
             return false;
         }
-        let wake = state.push(command, self.limit);
-        self.end(state);
+        let wake = state.push(Command::Close(close), self.limit);
+        self.enter(Phase::Closing, state);
+        wake
+    }
+
+    /// Queues the connection's drop, unless it is gone: whether the driver is to be woken.
+    pub(crate) fn drop_connection(
+        &self,
+        code: CloseCode,
+        description: Option<String>,
+        tell_peer: bool,
+    ) -> bool {
+        let mut state = self.lock();
+        if state.phase == Phase::GivenUp {
+            return false;
+        }
+        let wake = state.push(Command::Drop { code, description, tell_peer }, self.limit);
+        self.enter(Phase::GivenUp, state);
         wake
     }
 
     /// Waits until a message can be queued, or never can again.
     pub(crate) async fn has_room(&self) {
-        self.until(|state| !state.is_open || state.waiting() < self.limit).await;
+        self.until(|state| state.phase != Phase::Open || state.waiting() < self.limit).await;
     }
 
     /// Waits until nothing waits to be sent, or nothing can be sent any more.
     pub(crate) async fn is_empty(&self) {
-        self.until(|state| !state.is_open || state.waiting() == 0).await;
+        self.until(|state| state.phase != Phase::Open || state.waiting() == 0).await;
     }
 
     /// Takes what was queued, in order.
@@ -138,13 +164,24 @@ impl Outbox {
         has_drained
     }
 
-    /// Nothing can be sent any more.
-    pub(crate) fn closed(&self) {
-        self.end(self.lock());
+    /// No message can be sent any more.
+    pub(crate) fn closing(&self) {
+        let state = self.lock();
+        if state.phase == Phase::Open {
+            self.enter(Phase::Closing, state);
+        }
+    }
+
+    /// Nothing is left that could be sent to, or given up.
+    pub(crate) fn gone(&self) {
+        let mut state = self.lock();
+        state.commands = Vec::new();
+        state.queued = 0;
+        self.enter(Phase::GivenUp, state);
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        self.lock().is_open
+        self.lock().phase == Phase::Open
     }
 
     pub(crate) fn buffered_amount(&self) -> usize {
@@ -155,8 +192,8 @@ impl Outbox {
         self.limit
     }
 
-    fn end(&self, mut state: MutexGuard<'_, State>) {
-        state.is_open = false;
+    fn enter(&self, phase: Phase, mut state: MutexGuard<'_, State>) {
+        state.phase = phase;
         drop(state);
         self.room.notify_waiters();
     }
@@ -227,8 +264,16 @@ mod tests {
     #[test]
     fn c2_4_a_send_after_close_is_an_error() {
         let outbox = Outbox::new(100);
-        outbox.close(Command::Close(Close::EMPTY));
+        outbox.close(Close::EMPTY);
         assert_eq!(outbox.try_send("late".into()), Err(TrySendError::Closed("late".into())));
-        assert!(!outbox.close(Command::Close(Close::EMPTY)), "the first code stands");
+        assert!(!outbox.close(Close::EMPTY), "the first code stands");
+    }
+
+    #[test]
+    fn c6_4_a_drop_of_what_is_gone_queues_nothing() {
+        let outbox = Outbox::new(100);
+        outbox.gone();
+        assert!(!outbox.drop_connection(CloseCode::NORMAL, None, true));
+        assert_eq!(outbox.take().len(), 0);
     }
 }

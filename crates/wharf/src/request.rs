@@ -12,7 +12,7 @@ use crate::driver::{self, Receiver};
 use crate::error::{AcceptError, RejectError};
 use crate::handler::Handler;
 use crate::http::client_address::ClientAddress;
-use crate::mounted::Options;
+use crate::options::Options;
 use crate::proto::handshake::{self, Answer, Extension, Refusal, Version};
 
 /// A valid opening handshake that waits for a decision: [`accept`](Self::accept) or [`reject`](Self::reject).

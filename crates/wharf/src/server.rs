@@ -1,21 +1,20 @@
 //! The WebSocket server: mounted on HTTP servers, told of requests, keeper of connections.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::config::ServerConfig;
-use crate::connection::{Connection, Owner, Shared};
+use crate::connection::Connection;
 use crate::error::MountError;
-use crate::event::{Event, EventQueue};
+use crate::event::Event;
 use crate::http::{HttpServer, UpgradeOwner};
-use crate::mounted::{Mounted, Options};
-use crate::proto::connection::{Config, Ending, PreparedMessage};
+use crate::mounted::Mounted;
+use crate::options::Options;
+use crate::proto::connection::{Config, PreparedMessage};
 use crate::proto::handshake::Refusal;
 use crate::proto::{CloseCode, Message};
-use crate::request::{Decision, Host};
+use crate::registry::Registry;
 
 /// A WebSocket server. A cheap clone; all clones are the same server.
 ///
@@ -47,41 +46,24 @@ use crate::request::{Decision, Host};
 #[derive(Clone)]
 #[doc(alias = "WebSocketServer")]
 pub struct Server {
-    inner: Arc<Inner>,
+    config: Arc<ServerConfig>,
+    registry: Arc<Registry>,
     listening: Arc<Listening>,
 }
 
 /// What the clones of a server share, and no mount does: its end means that nobody can take events any more. The HTTP
 /// servers are here, because one that its own mount held could never be dropped.
 struct Listening {
-    inner: Arc<Inner>,
+    registry: Arc<Registry>,
     mounts: Mutex<Vec<(HttpServer, Arc<dyn UpgradeOwner>)>>,
-}
-
-/// What the clones, the mounts and the connections of a server share.
-pub(crate) struct Inner {
-    config: ServerConfig,
-    connections: Mutex<BTreeMap<u64, Arc<Shared>>>,
-    /// Requests that nobody has decided.
-    pending: Mutex<BTreeMap<u64, Arc<Decision>>>,
-    pub(crate) events: EventQueue,
-    next_id: AtomicU64,
-    is_shut_down: AtomicBool,
 }
 
 impl Server {
     /// A server with these options, not mounted yet. They are validated by [`mount`](Self::mount).
     pub fn new(config: ServerConfig) -> Self {
-        let inner = Arc::new(Inner {
-            config,
-            connections: Mutex::default(),
-            pending: Mutex::default(),
-            events: EventQueue::default(),
-            next_id: AtomicU64::new(0),
-            is_shut_down: AtomicBool::new(false),
-        });
-        let listening = Arc::new(Listening { inner: inner.clone(), mounts: Mutex::default() });
-        Self { inner, listening }
+        let registry = Arc::<Registry>::default();
+        let listening = Arc::new(Listening { registry: registry.clone(), mounts: Mutex::default() });
+        Self { config: Arc::new(config), registry, listening }
     }
 
     /// Serves the upgrade requests of these HTTP servers from now on, with the options that the server was made
@@ -94,7 +76,7 @@ impl Server {
         &self,
         http_servers: impl IntoIterator<Item = &'h HttpServer>,
     ) -> Result<(), MountError> {
-        self.mount_with(self.inner.config.clone(), http_servers)
+        self.mount_with((*self.config).clone(), http_servers)
     }
 
     /// Serves the upgrade requests of these HTTP servers with other options. Connections keep the options that
@@ -108,7 +90,7 @@ impl Server {
         http_servers: impl IntoIterator<Item = &'h HttpServer>,
     ) -> Result<(), MountError> {
         let options = Arc::new(Options::new(config)?);
-        let owner: Arc<dyn UpgradeOwner> = Arc::new(Mounted { server: self.inner.clone(), options });
+        let owner: Arc<dyn UpgradeOwner> = Arc::new(Mounted { registry: self.registry.clone(), options });
         let mut mounted: Vec<(HttpServer, Arc<dyn UpgradeOwner>)> = Vec::new();
         for http in http_servers {
             if http.mount(owner.clone()).is_err() {
@@ -122,7 +104,7 @@ impl Server {
         if mounted.is_empty() {
             return Err(MountError::NoHttpServer);
         }
-        self.inner.is_shut_down.store(false, Ordering::Release);
+        self.registry.set_shut_down(false);
         lock(&self.listening.mounts).append(&mut mounted);
         Ok(())
     }
@@ -142,9 +124,7 @@ impl Server {
     ///
     /// Cancel safe: an event that was not returned is the next call's.
     pub async fn next_event(&self) -> Option<Event> {
-        let inner = &self.inner;
-        let is_over = || inner.is_shut_down.load(Ordering::Acquire) && lock(&inner.connections).is_empty();
-        inner.events.next(is_over).await
+        self.registry.next_event().await
     }
 
     /// Closes every live connection with `code` and its default description (the reference's code is
@@ -155,9 +135,7 @@ impl Server {
     /// deadline; each still ends by its own `close_timeout`.
     #[doc(alias = "closeAllConnections")]
     pub async fn close_all_connections(&self, code: CloseCode, deadline: Duration) {
-        for decision in std::mem::take(&mut *lock(&self.inner.pending)).into_values() {
-            decision.refuse(Refusal { status: 503, ..Refusal::default() });
-        }
+        self.registry.refuse_pending(Refusal { status: 503, ..Refusal::default() });
         let closing = self.connections();
         for connection in &closing {
             // Only a code that cannot be sent is refused, and then a close without one does as well.
@@ -186,9 +164,9 @@ impl Server {
     #[doc(alias = "shutDown")]
     pub async fn shut_down(&self, code: CloseCode, deadline: Duration) {
         self.unmount();
-        self.inner.is_shut_down.store(true, Ordering::Release);
+        self.registry.set_shut_down(true);
         self.close_all_connections(code, deadline).await;
-        self.inner.events.nudge();
+        self.registry.events.nudge();
     }
 
     /// Sends a message to every open connection. It is framed once, not once a connection. Connections that are
@@ -220,23 +198,23 @@ impl Server {
 
     /// The live connections, in order of acceptance.
     pub fn connections(&self) -> Vec<Connection> {
-        lock(&self.inner.connections).values().map(|shared| Connection::new(shared.clone())).collect()
+        self.registry.connections()
     }
 
     /// How many connections are live.
     pub fn connection_count(&self) -> usize {
-        lock(&self.inner.connections).len()
+        self.registry.connection_count()
     }
 
     /// How many requests wait for a decision.
     #[doc(alias = "pendingRequests")]
     pub fn pending_request_count(&self) -> usize {
-        lock(&self.inner.pending).len()
+        self.registry.pending_count()
     }
 
     /// The options that the server was made with.
     pub fn config(&self) -> &ServerConfig {
-        &self.inner.config
+        &self.config
     }
 }
 
@@ -261,67 +239,7 @@ pub struct Broadcast {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.inner.events.abandon();
-    }
-}
-
-impl Inner {
-    /// Lists a request as undecided until the guard is dropped.
-    pub(crate) fn pending(self: &Arc<Self>, decision: Arc<Decision>) -> Pending {
-        let id = self.next_id();
-        lock(&self.pending).insert(id, decision);
-        Pending { server: self.clone(), id }
-    }
-
-    /// What keeps a further request from being taken in, as the reason of its refusal.
-    pub(crate) fn what_is_full(&self, config: &ServerConfig) -> Option<&'static str> {
-        let pending = lock(&self.pending).len();
-        if pending >= config.max_pending_requests {
-            Some("Too many requests wait for a decision.")
-        } else if lock(&self.connections).len() + pending >= config.max_connections {
-            Some("Too many connections.")
-        } else if self.events.len() >= config.max_pending_events {
-            Some("The server is too busy.")
-        } else {
-            None
-        }
-    }
-}
-
-/// A place in the list of undecided requests.
-pub(crate) struct Pending {
-    server: Arc<Inner>,
-    id: u64,
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        lock(&self.server.pending).remove(&self.id);
-    }
-}
-
-impl Host for Inner {
-    fn next_id(&self) -> u64 {
-        self.next_id.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn connection_accepted(&self, connection: &Arc<Shared>) {
-        lock(&self.connections).insert(connection.id, connection.clone());
-        self.events.push(Event::Connect(Connection::new(connection.clone())));
-    }
-
-    fn as_owner(self: Arc<Self>) -> Arc<dyn Owner> {
-        self
-    }
-}
-
-impl Owner for Inner {
-    fn connection_gone(&self, connection: &Arc<Shared>, ending: &Ending) {
-        let event = Event::Close { connection: Connection::new(connection.clone()), ending: ending.clone() };
-        // Under the lock: whoever finds the list empty is to find the last close among the events.
-        let mut connections = lock(&self.connections);
-        connections.remove(&connection.id);
-        self.events.push(event);
+        self.registry.events.abandon();
     }
 }
 

@@ -66,7 +66,11 @@ impl Endpoints {
 
     fn open(&self, request: Request) {
         let traffic = self.live.traffic().clone();
-        let accept = Accept::new();
+        // The endpoints speak whatever is asked for; a client that asks and gets no answer fails (RFC 6455 §4.1).
+        let accept = match request.protocols().first() {
+            Some(protocol) => Accept::new().protocol(protocol),
+            None => Accept::new(),
+        };
         // A request can be decided already only because the server is shutting down.
         match request.path() {
             "/echo" => drop(request.accept_with(accept, Echo::new(traffic))),

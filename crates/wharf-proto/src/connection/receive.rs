@@ -62,39 +62,52 @@ impl Frame<'_> {
 }
 
 /// What is unfinished of the bytes read so far.
-#[derive(Debug, Default)]
-pub(super) struct Reading {
-    frame: UnfinishedFrame,
-    /// The message that the last data frame began or went on with, and did not end. Boxed, because an idle connection
-    /// has none.
-    message: Option<Box<PartialMessage>>,
+#[derive(Debug)]
+pub(super) enum Reading {
+    /// Before a frame, or at its start.
+    Between {
+        /// Too little to act on: part of a header, or of a control frame, at most 131 bytes as they came.
+        start: Vec<u8>,
+        /// The message that the last data frame did not end. Boxed, because an idle connection has none.
+        message: Option<Box<PartialMessage>>,
+    },
+    /// Within a data frame's payload.
+    Payload(UnfinishedPayload),
 }
 
 #[derive(Debug)]
-enum UnfinishedFrame {
-    /// Too little to act on: part of a header, or of a control frame, at most 131 bytes as they came.
-    Start(Vec<u8>),
-    /// A data frame within its payload.
-    Payload {
-        header: Header,
-        /// The masking key for the next byte.
-        key: MaskingKey,
-        remaining: u64,
-    },
+pub(super) struct UnfinishedPayload {
+    header: Header,
+    /// The masking key for the next byte.
+    key: MaskingKey,
+    remaining: u64,
+    /// The message that the frame is part of.
+    message: Box<PartialMessage>,
 }
 
-impl Default for UnfinishedFrame {
+impl Default for Reading {
     fn default() -> Self {
-        Self::Start(Vec::new())
+        Self::Between { start: Vec::new(), message: None }
     }
 }
 
 impl Reading {
     /// We have said Close: what still comes is read, and thrown away (RFC 6455 §5.5.1).
     pub(super) fn discard(&mut self) {
-        if let Some(message) = &mut self.message {
-            message.discard();
+        match self {
+            Self::Between { message: Some(message), .. } => message.discard(),
+            Self::Between { message: None, .. } => {}
+            Self::Payload(payload) => payload.message.discard(),
         }
+    }
+
+    /// Whether nothing of a frame has come: the next byte is its first.
+    const fn is_at_a_frame(&self) -> bool {
+        matches!(self, Self::Between { start, .. } if start.is_empty())
+    }
+
+    const fn has_unfinished_message(&self) -> bool {
+        matches!(self, Self::Between { message: Some(_), .. } | Self::Payload(_))
     }
 }
 
@@ -151,13 +164,8 @@ impl Connection {
         output: &mut Vec<u8>,
         now: Instant,
     ) -> Result<Taken<'i>, ProtocolError> {
-        match &mut self.reading.frame {
-            UnfinishedFrame::Payload { .. } => return self.take_payload(input),
-            UnfinishedFrame::Start(kept) if !kept.is_empty() => {
-                let kept = mem::take(kept);
-                return self.take_start(kept, input, output, now);
-            }
-            UnfinishedFrame::Start(_) => {}
+        if !self.reading.is_at_a_frame() {
+            return self.take_rest(input, output, now);
         }
         let Some((header, header_len)) = self.read_header(input.rest())? else {
             return Ok(self.keep_start(input.take_all().to_vec()));
@@ -169,8 +177,8 @@ impl Connection {
                 return Ok(self.keep_start(input.take_all().to_vec()));
             }
             input.take(header_len);
-            self.begin_payload(header)?;
-            return self.take_payload(input);
+            let payload = self.begin_payload(header)?;
+            return self.take_payload(payload, input);
         };
         input.take(header_len);
         let payload = input.take(payload_len);
@@ -182,11 +190,27 @@ impl Connection {
             unmask(&header, payload);
             return whole_message(header.opcode, payload);
         }
-        self.begin_payload(header)?;
-        self.take_payload(&mut Input::new(payload))
+        let unfinished = self.begin_payload(header)?;
+        self.take_payload(unfinished, &mut Input::new(payload))
     }
 
-    /// Goes on with a header, or a control frame, that the end of a read cut off.
+    /// Goes on with the frame that the end of a read cut off.
+    fn take_rest<'i>(
+        &mut self,
+        input: &mut Input<'i>,
+        output: &mut Vec<u8>,
+        now: Instant,
+    ) -> Result<Taken<'i>, ProtocolError> {
+        match mem::take(&mut self.reading) {
+            Reading::Payload(payload) => self.take_payload(payload, input),
+            Reading::Between { start, message } => {
+                self.reading = Reading::Between { start: Vec::new(), message };
+                self.take_start(start, input, output, now)
+            }
+        }
+    }
+
+    /// Goes on with a header, or a control frame.
     fn take_start<'i>(
         &mut self,
         mut kept: Vec<u8>,
@@ -202,8 +226,8 @@ impl Connection {
             kept.push(*byte);
         };
         if !header.opcode.is_control() {
-            self.begin_payload(header)?;
-            return Ok(Taken::Frame);
+            let payload = self.begin_payload(header)?;
+            return self.take_payload(payload, input);
         }
         let missing = header.payload_len + header_len as u64 - kept.len() as u64;
         let arrived = input.take(usize::try_from(missing).unwrap_or(usize::MAX));
@@ -217,29 +241,29 @@ impl Connection {
     }
 
     /// Goes on with the payload of a data frame.
-    fn take_payload<'i>(&mut self, input: &mut Input<'_>) -> Result<Taken<'i>, ProtocolError> {
-        let Reading { frame: UnfinishedFrame::Payload { header, key, remaining }, message: Some(message) } =
-            &mut self.reading
-        else {
-            return Ok(Taken::Frame);
-        };
-        let chunk = input.take(usize::try_from(*remaining).unwrap_or(usize::MAX));
-        if header.mask.is_some() {
-            key.apply(chunk);
-            *key = key.after(chunk.len());
+    fn take_payload<'i>(
+        &mut self,
+        mut payload: UnfinishedPayload,
+        input: &mut Input<'_>,
+    ) -> Result<Taken<'i>, ProtocolError> {
+        let chunk = input.take(usize::try_from(payload.remaining).unwrap_or(usize::MAX));
+        if payload.header.mask.is_some() {
+            payload.key.apply(chunk);
+            payload.key = payload.key.after(chunk.len());
         }
-        *remaining -= chunk.len() as u64;
-        message.append(chunk)?;
-        if *remaining > 0 {
+        payload.remaining -= chunk.len() as u64;
+        payload.message.append(chunk)?;
+        if payload.remaining > 0 {
+            self.reading = Reading::Payload(payload);
             return Ok(Taken::All);
         }
-        let header = *header;
+        let UnfinishedPayload { header, mut message, .. } = payload;
         let frame = message.take_frame();
-        self.reading.frame = UnfinishedFrame::default();
-        let ended = if header.fin { self.reading.message.take() } else { None };
-        let message = match ended {
-            Some(message) => message.end()?,
-            None => None,
+        let message = if header.fin {
+            message.end()?
+        } else {
+            self.reading = Reading::Between { start: Vec::new(), message: Some(message) };
+            None
         };
         Ok(match (frame, message) {
             (Some(payload), _) => Taken::Event(Event::Frame(Frame { header, payload: Cow::Owned(payload) })),
@@ -312,9 +336,9 @@ impl Connection {
         if bits != 0 {
             return Err(ProtocolError::ReservedBits { bits });
         }
-        match (Opcode::from_bits(first)?, &self.reading.message) {
-            (Opcode::Continuation, None) => Err(ProtocolError::UnexpectedContinuation),
-            (opcode @ (Opcode::Text | Opcode::Binary), Some(_)) => {
+        match (Opcode::from_bits(first)?, self.reading.has_unfinished_message()) {
+            (Opcode::Continuation, false) => Err(ProtocolError::UnexpectedContinuation),
+            (opcode @ (Opcode::Text | Opcode::Binary), true) => {
                 Err(ProtocolError::MessageAmidFragments { opcode: opcode.bits() })
             }
             _ => Ok(()),
@@ -340,28 +364,28 @@ impl Connection {
     }
 
     /// Enters the payload of a data frame that cannot be lent where it lies.
-    fn begin_payload(&mut self, header: Header) -> Result<(), ProtocolError> {
-        let is_open = matches!(self.state, State::Open);
-        let assemble = self.config.assemble_fragments;
-        let message = self.reading.message.get_or_insert_with(|| {
-            Box::new(if is_open {
-                PartialMessage::begin(header.opcode, assemble)
+    fn begin_payload(&mut self, header: Header) -> Result<UnfinishedPayload, ProtocolError> {
+        let begun = match &mut self.reading {
+            Reading::Between { message, .. } => message.take(),
+            Reading::Payload(_) => None,
+        };
+        let mut message = begun.unwrap_or_else(|| {
+            Box::new(if matches!(self.state, State::Open) {
+                PartialMessage::begin(header.opcode, self.config.assemble_fragments)
             } else {
                 PartialMessage::begin_discarded()
             })
         });
         let is_whole = header.fin && header.opcode != Opcode::Continuation;
         message.announce(header.payload_len, is_whole, &self.config.limits)?;
-        self.reading.frame = UnfinishedFrame::Payload {
-            header,
-            key: header.mask.unwrap_or(MaskingKey([0; 4])),
-            remaining: header.payload_len,
-        };
-        Ok(())
+        let key = header.mask.unwrap_or(MaskingKey([0; 4]));
+        Ok(UnfinishedPayload { header, key, remaining: header.payload_len, message })
     }
 
     fn keep_start<'i>(&mut self, kept: Vec<u8>) -> Taken<'i> {
-        self.reading.frame = UnfinishedFrame::Start(kept);
+        if let Reading::Between { start, .. } = &mut self.reading {
+            *start = kept;
+        }
         Taken::All
     }
 }

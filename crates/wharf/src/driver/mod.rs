@@ -60,7 +60,7 @@ pub(crate) struct Driver<S> {
 }
 
 /// What an idle connection's task takes, beside what tokio adds; `Shared` has a budget of its own.
-const _: () = assert!(size_of::<Driver<tokio::net::TcpStream>>() <= 344);
+const _: () = assert!(size_of::<Driver<tokio::net::TcpStream>>() <= 352);
 
 /// After so many reads in a row others of the same worker get their turn.
 const READS_A_TURN: usize = 16;
@@ -136,6 +136,8 @@ impl<S: Transport> Driver<S> {
                 return Poll::Pending;
             }
         }
+        // Also for a peer that never stops sending.
+        self.core.deadline_passed(&mut self.output, now);
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -176,8 +178,9 @@ impl<S: Transport> Driver<S> {
 
     /// Whether the next message may be received: the application takes it, and its answer has room.
     fn may_read(&mut self, now: Instant) -> bool {
-        if self.core.ending().is_some() {
-            return false;
+        if !self.core.is_open() {
+            // Nothing is delivered or answered any more: what comes is read only for the peer's Close and its end.
+            return self.core.ending().is_none();
         }
         let is_held = self.shared.is_paused()
             || matches!(self.receiver, Receiver::Queue)
@@ -297,11 +300,7 @@ impl<S: Transport> Future for Driver<S> {
             .unwrap_or_else(|_| {
                 this.receiver = Receiver::Queue;
                 this.is_connected = true;
-                this.shared.outbox.close(Command::Drop {
-                    code: CloseCode::INTERNAL_SERVER_ERROR,
-                    description: None,
-                    tell_peer: true,
-                });
+                this.shared.outbox.drop_connection(CloseCode::INTERNAL_SERVER_ERROR, None, true);
                 Buffers::borrow(|buffers| this.turn(cx, buffers, now))
             })
     }

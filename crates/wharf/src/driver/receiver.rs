@@ -6,7 +6,7 @@ use crate::connection::{Connection, Shared};
 use crate::handler::{Context, Handler};
 use crate::inbox::Unread;
 use crate::proto;
-use crate::proto::connection::{Ending, Event, Frame};
+use crate::proto::connection::{Cause, Ending, Event, Frame};
 
 pub(crate) enum Receiver {
     /// Messages wait until somebody takes them.
@@ -44,6 +44,9 @@ impl Receiver {
 
     pub(super) fn close(&mut self, ending: &Ending) {
         if let Self::Handler { handler, connection } = self {
+            if let Ending::Lost(cause @ Cause::Transport(_)) = ending {
+                handler.error(connection, cause);
+            }
             handler.close(connection, ending);
         }
     }

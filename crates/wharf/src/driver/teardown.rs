@@ -97,18 +97,10 @@ pub(crate) fn never_opened(shared: &Arc<Shared>, owner: &dyn Owner, mut receiver
     tell(shared, owner, &mut receiver, &ending);
 }
 
-/// Tells the server that the connection is gone, then its handler, then those who wait for it.
+/// Tells the server that the connection is gone, then those who wait for it, then its handler: last, because it is code
+/// of the user's, which may panic.
 pub(super) fn tell(shared: &Arc<Shared>, owner: &dyn Owner, receiver: &mut Receiver, ending: &Ending) {
-    let _last = Gone(shared);
     owner.connection_gone(shared, ending);
+    shared.gone();
     receiver.close(ending);
-}
-
-/// Tells those who wait for the end when it is dropped: a handler that panics before is not to keep them waiting.
-struct Gone<'a>(&'a Shared);
-
-impl Drop for Gone<'_> {
-    fn drop(&mut self) {
-        self.0.gone();
-    }
 }

@@ -11,6 +11,7 @@ use hyper::body::{Body, Incoming};
 use tokio::net::{TcpListener, TcpSocket, ToSocketAddrs, lookup_host};
 use tokio::sync::watch;
 
+use super::limits::Limits;
 use super::listener::accept_connections;
 use super::service::{ErasedService, NotFound, Tower};
 use super::upgrade::Mount;
@@ -33,30 +34,6 @@ pub struct HttpServerBuilder {
     service: Box<dyn ErasedService>,
     limits: Limits,
     shutdown_timeout: Duration,
-}
-
-/// What a peer may cost us while it speaks HTTP.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) handshake_timeout: Duration,
-    pub(crate) write_timeout: Duration,
-    pub(crate) close_timeout: Duration,
-    pub(crate) max_header_size: usize,
-    pub(crate) max_headers: usize,
-    pub(crate) max_connections: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            handshake_timeout: Duration::from_secs(10),
-            write_timeout: Duration::from_secs(30),
-            close_timeout: Duration::from_secs(5),
-            max_header_size: 16 * 1024,
-            max_headers: DEFAULT_MAX_HEADERS,
-            max_connections: 16 * 1024,
-        }
-    }
 }
 
 impl Default for HttpServerBuilder {
@@ -219,9 +196,6 @@ fn listen_on(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(addr)?;
     socket.listen(BACKLOG)
 }
-
-/// What hyper allows by itself, without an allocation for each request.
-pub(crate) const DEFAULT_MAX_HEADERS: usize = 100;
 
 /// Beyond it `http::HeaderMap` would not hold them.
 const MAX_HEADERS: usize = 16 * 1024;

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::builder::{DEFAULT_MAX_HEADERS, Limits};
+use super::limits::{DEFAULT_MAX_HEADERS, Limits};
 use super::service::{BoxError, ErasedService, ResponseBody};
 use super::stream::HttpStream;
 use super::upgrade::{Arrival, Mount, is_upgrade};

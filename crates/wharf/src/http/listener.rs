@@ -9,8 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep};
 
-use super::builder::Limits;
 use super::connection::serve;
+use super::limits::Limits;
 use super::service::ErasedService;
 use super::upgrade::{Arrival, Mount};
 use super::{Phase, closing};

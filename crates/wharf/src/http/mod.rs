@@ -6,6 +6,7 @@
 mod builder;
 pub(crate) mod client_address;
 mod connection;
+mod limits;
 mod listener;
 mod service;
 pub(crate) mod socket;

@@ -3,16 +3,16 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 
 export const LIMIT = 2 * 1024 * 1024;
+const LIMITS = ["--max-received-frame-size", `${LIMIT}`, "--max-received-message-size", `${LIMIT}`];
 // A program that has not stopped by then is killed, and the test sees the signal instead of a status.
 const LONGEST_END = 20_000;
 
 /**
  * Starts `wharf serve`. `end()` asks it to stop, as a service manager would, and tells with which status it did.
- * A port is given only to come back where an earlier one was.
+ * A port is given only to come back where an earlier one was, options in place of the raised limits.
  */
-export async function startWharf({ port = 0 } = {}) {
-  const limits = ["--max-received-frame-size", `${LIMIT}`, "--max-received-message-size", `${LIMIT}`];
-  const program = spawn(process.env.WHARF_BIN, ["serve", "--listen", `127.0.0.1:${port}`, ...limits], {
+export async function startWharf({ port = 0, options = LIMITS } = {}) {
+  const program = spawn(process.env.WHARF_BIN, ["serve", "--listen", `127.0.0.1:${port}`, ...options], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exit = once(program, "exit");
@@ -24,8 +24,9 @@ export async function startWharf({ port = 0 } = {}) {
     url,
     socketUrl: url.replace(/^http/, "ws"),
     port: Number(new URL(url).port),
-    async end() {
-      program.kill("SIGTERM");
+    process: program.pid,
+    async end(asked = "SIGTERM") {
+      program.kill(asked);
       const deadline = setTimeout(() => program.kill("SIGKILL"), LONGEST_END);
       const [status, signal] = await exit;
       clearTimeout(deadline);

@@ -1,0 +1,89 @@
+import { once } from "node:events";
+import WebSocket from "ws";
+import websocket from "websocket";
+
+/**
+ * The clients, each behind the same few calls, so that every behaviour is asked of each:
+ * `connect(url, protocols)` gives an object with these calls and `closed`, a promise of the code and reason; it
+ * rejects with `{ status }` where the server refuses.
+ */
+export const clients = [
+  { name: "node ws", connect: connectWs },
+  { name: "node websocket", connect: connectWebsocket },
+];
+
+/** Messages in the order in which they came, for whoever asks first. */
+class Queue {
+  #arrived = [];
+  #waiting = [];
+
+  push(item) {
+    const first = this.#waiting.shift();
+    if (first === undefined) {
+      this.#arrived.push(item);
+    } else {
+      first(item);
+    }
+  }
+
+  next() {
+    return this.#arrived.length > 0
+      ? Promise.resolve(this.#arrived.shift())
+      : new Promise((resolve) => this.#waiting.push(resolve));
+  }
+}
+
+async function connectWs(url, protocols = []) {
+  const socket = new WebSocket(url, protocols, { perMessageDeflate: false, maxPayload: 0 });
+  const [messages, pongs] = [new Queue(), new Queue()];
+  socket.on("message", (data, isBinary) => messages.push(isBinary ? data : data.toString()));
+  socket.on("pong", (payload) => pongs.push(payload));
+  const closed = once(socket, "close").then(([code, reason]) => ({ code, reason: reason.toString() }));
+  await new Promise((resolve, reject) => {
+    socket.on("open", resolve);
+    socket.on("error", reject);
+    socket.on("unexpected-response", (request, response) => {
+      reject({ status: response.statusCode });
+      request.destroy();
+    });
+  });
+  return {
+    send: (message) => socket.send(message),
+    sendInFragments: (pieces) =>
+      pieces.forEach((piece, i) => socket.send(piece, { fin: i === pieces.length - 1 })),
+    next: () => messages.next(),
+    ping: (payload) => socket.ping(payload),
+    pong: () => pongs.next(),
+    protocol: () => socket.protocol,
+    close: (code, reason) => socket.close(code, reason),
+    closed,
+  };
+}
+
+async function connectWebsocket(url, protocols = []) {
+  const client = new websocket.client({ maxReceivedFrameSize: 1 << 24, maxReceivedMessageSize: 1 << 24 });
+  client.connect(url, protocols);
+  const socket = await new Promise((resolve, reject) => {
+    client.on("connect", resolve);
+    client.on("connectFailed", reject);
+    client.on("httpResponse", (response) => reject({ status: response.statusCode }));
+  });
+  const [messages, pongs] = [new Queue(), new Queue()];
+  socket.on("message", ({ type, utf8Data, binaryData }) => messages.push(type === "utf8" ? utf8Data : binaryData));
+  socket.on("pong", (payload) => pongs.push(payload));
+  const closed = once(socket, "close").then(([code, reason]) => ({ code, reason }));
+  return {
+    send: (message) => socket.send(message),
+    // Its own option: messages above the threshold go out in fragments.
+    sendInFragments: (pieces) => {
+      socket.config.fragmentationThreshold = pieces[0].length;
+      socket.send(pieces.join(""));
+    },
+    next: () => messages.next(),
+    ping: (payload) => socket.ping(payload),
+    pong: () => pongs.next(),
+    protocol: () => socket.protocol,
+    close: (code, reason) => socket.close(code, reason),
+    closed,
+  };
+}

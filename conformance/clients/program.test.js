@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { test } from "node:test";
+import { startWharf } from "../wharf.mjs";
+import { clients } from "./clients.js";
+import { unread } from "./raw.js";
+
+/** Runs the program to its end: its status and what it printed. */
+function run(...args) {
+  return new Promise((resolve) => {
+    execFile(process.env.WHARF_BIN, args, { timeout: 20_000 }, (error, stdout, stderr) =>
+      resolve({ status: error?.code ?? 0, stdout, stderr }),
+    );
+  });
+}
+
+function assertOneLine({ status, stdout, stderr }, expected) {
+  assert.equal(status, 2);
+  assert.equal(stdout, "");
+  assert.match(stderr, /^wharf: [^\n]+\n$/, "one line");
+  assert.match(stderr, expected);
+}
+
+test("an address in use is one line and status 2", async (t) => {
+  const first = await startWharf();
+  t.after(() => first.end());
+  assertOneLine(await run("serve", "--listen", `127.0.0.1:${first.port}`), /127\.0\.0\.1:\d+: the address is in use/);
+});
+
+for (const [args, expected] of [
+  [["serve", "--lisen", "127.0.0.1:0"], /'--lisen'.*'--listen'/],
+  [["sevre"], /'sevre'/],
+  [["--listen", "nowhere"], /'nowhere'.*--listen/],
+  [["--listen"], /--listen/],
+  [["serve", "--keepalive", "perhaps"], /'perhaps'.*--keepalive.*true, false/],
+  [["serve", "--keepalive-interval", "0s"], /--keepalive-interval/],
+  [["serve", "--close-timeout", "soon"], /'soon'.*--close-timeout.*unit/],
+  [["serve", "--max-received-frame-size", "0"], /--max-received-frame-size.*at least 1/],
+  [["serve", "--max-received-frame-size", "many"], /'many'.*--max-received-frame-size.*bytes, or unlimited/],
+  [["serve", "--fragmentation-threshold", "0"], /--fragmentation-threshold/],
+  [["serve", "--trusted-proxies", "10.0.0.0/40"], /10\.0\.0\.0\/40.*--trusted-proxies/],
+]) {
+  test(`wharf ${args.join(" ")} is one line and status 2`, async () => {
+    assertOneLine(await run(...args), expected);
+  });
+}
+
+test("the help and the version are no errors", async () => {
+  const help = await run("serve", "--help");
+  assert.equal(help.status, 0);
+  assert.match(help.stdout, /--max-received-frame-size/);
+  assert.match((await run("--version")).stdout, /^wharf \d+\.\d+\.\d+\n$/);
+});
+
+test("the page is at the address that it prints", async () => {
+  const wharf = await startWharf();
+  const page = await fetch(wharf.url);
+  assert.equal(page.status, 200);
+  assert.match(page.headers.get("content-type"), /^text\/html/);
+  await wharf.end();
+});
+
+test("Ctrl-C ends it as a service manager does", async () => {
+  const wharf = await startWharf();
+  const socket = await clients[0].connect(`${wharf.socketUrl}echo`);
+  const [ending, closed] = await Promise.all([wharf.end("SIGINT"), socket.closed]);
+  assert.deepEqual(ending, { status: 0, signal: null });
+  assert.equal(closed.code, 1001);
+});
+
+test("the port can be taken again right after the end", async () => {
+  const first = await startWharf();
+  const socket = await clients[0].connect(`${first.socketUrl}echo`);
+  await Promise.all([first.end(), socket.closed]);
+  const second = await startWharf({ port: first.port });
+  await second.end();
+});
+
+test("a client that never answers the Close is waited for no longer than the deadline", async () => {
+  const wharf = await startWharf({ options: ["--shutdown-timeout", "300ms", "--close-timeout", "1h"] });
+  const socket = await unread(wharf.port);
+  assert.deepEqual(await wharf.end(), { status: 0, signal: null });
+  socket.destroy();
+});

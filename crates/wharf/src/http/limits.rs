@@ -1,0 +1,30 @@
+//! What a peer may cost us while it speaks HTTP: plain data.
+
+use std::time::Duration;
+
+/// What a peer may cost us while it speaks HTTP.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) write_timeout: Duration,
+    pub(crate) close_timeout: Duration,
+    pub(crate) max_header_size: usize,
+    pub(crate) max_headers: usize,
+    pub(crate) max_connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
+            close_timeout: Duration::from_secs(5),
+            max_header_size: 16 * 1024,
+            max_headers: DEFAULT_MAX_HEADERS,
+            max_connections: 16 * 1024,
+        }
+    }
+}
+
+/// What hyper allows by itself, without an allocation for each request.
+pub(crate) const DEFAULT_MAX_HEADERS: usize = 100;

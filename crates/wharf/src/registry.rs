@@ -1,0 +1,119 @@
+//! The connections and undecided requests of a server, and its events: what its handles, its mounts and its
+//! connections share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::config::ServerConfig;
+use crate::connection::{Connection, Owner, Shared};
+use crate::event::{Event, EventQueue};
+use crate::proto::connection::Ending;
+use crate::proto::handshake::Refusal;
+use crate::request::{Decision, Host};
+
+#[derive(Default)]
+pub(crate) struct Registry {
+    connections: Mutex<BTreeMap<u64, Arc<Shared>>>,
+    /// Requests that nobody has decided.
+    pending: Mutex<BTreeMap<u64, Arc<Decision>>>,
+    pub(crate) events: EventQueue,
+    next_id: AtomicU64,
+    is_shut_down: AtomicBool,
+}
+
+impl Registry {
+    /// Lists a request as undecided until the guard is dropped.
+    pub(crate) fn pending(self: &Arc<Self>, decision: Arc<Decision>) -> Pending {
+        let id = self.next_id();
+        lock(&self.pending).insert(id, decision);
+        Pending { registry: self.clone(), id }
+    }
+
+    /// Refuses every undecided request.
+    pub(crate) fn refuse_pending(&self, refusal: Refusal<'_>) {
+        let pending = std::mem::take(&mut *lock(&self.pending));
+        for decision in pending.into_values() {
+            decision.refuse(refusal);
+        }
+    }
+
+    /// Whether a shut down server has come to its end, or begins anew.
+    pub(crate) fn set_shut_down(&self, is_shut_down: bool) {
+        self.is_shut_down.store(is_shut_down, Ordering::Release);
+    }
+
+    /// The next event; `None` when the server is shut down and its last connection gone.
+    pub(crate) async fn next_event(&self) -> Option<Event> {
+        let is_over = || self.is_shut_down.load(Ordering::Acquire) && self.connection_count() == 0;
+        self.events.next(is_over).await
+    }
+
+    /// What keeps a further request from being taken in, as the reason of its refusal.
+    pub(crate) fn what_is_full(&self, config: &ServerConfig) -> Option<&'static str> {
+        let pending = self.pending_count();
+        if pending >= config.max_pending_requests {
+            Some("Too many requests wait for a decision.")
+        } else if self.connection_count() + pending >= config.max_connections {
+            Some("Too many connections.")
+        } else if self.events.len() >= config.max_pending_events {
+            Some("The server is too busy.")
+        } else {
+            None
+        }
+    }
+
+    /// The live connections, in order of acceptance.
+    pub(crate) fn connections(&self) -> Vec<Connection> {
+        lock(&self.connections).values().map(|shared| Connection::new(shared.clone())).collect()
+    }
+
+    pub(crate) fn connection_count(&self) -> usize {
+        lock(&self.connections).len()
+    }
+
+    pub(crate) fn pending_count(&self) -> usize {
+        lock(&self.pending).len()
+    }
+}
+
+/// A place in the list of undecided requests.
+pub(crate) struct Pending {
+    registry: Arc<Registry>,
+    id: u64,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        lock(&self.registry.pending).remove(&self.id);
+    }
+}
+
+impl Host for Registry {
+    fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn connection_accepted(&self, connection: &Arc<Shared>) {
+        lock(&self.connections).insert(connection.id, connection.clone());
+        self.events.push(Event::Connect(Connection::new(connection.clone())));
+    }
+
+    fn as_owner(self: Arc<Self>) -> Arc<dyn Owner> {
+        self
+    }
+}
+
+impl Owner for Registry {
+    fn connection_gone(&self, connection: &Arc<Shared>, ending: &Ending) {
+        let event = Event::Close { connection: Connection::new(connection.clone()), ending: ending.clone() };
+        // Together, so that whoever sees no connection left sees its event.
+        let mut connections = lock(&self.connections);
+        connections.remove(&connection.id);
+        self.events.push(event);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
