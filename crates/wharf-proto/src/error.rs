@@ -1,6 +1,6 @@
 //! What a peer can do wrong, and what can be refused to a sender.
 
-use crate::close::{Close, CloseCode, CloseError};
+use crate::close::{Close, CloseCode};
 use crate::frame::MAX_CONTROL_PAYLOAD;
 
 /// A rule of the protocol, or a limit, that the peer broke. The connection ends with [`close_code`] and this
@@ -111,7 +111,7 @@ impl ProtocolError {
 /// What a sender asked for could not be done; nothing of it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum SendError {
+pub enum CommandError {
     /// The closing handshake has begun, or the connection is gone: no frame may follow (RFC 6455 §5.5.1).
     #[error("the connection is closing or closed")]
     Closed,
@@ -121,7 +121,4 @@ pub enum SendError {
         /// Its length in bytes.
         length: usize,
     },
-    /// A code or reason that a Close frame cannot carry.
-    #[error(transparent)]
-    Close(#[from] CloseError),
 }

@@ -17,5 +17,5 @@ pub mod utf8;
 
 pub use close::{Close, CloseCode, CloseError};
 pub use connection::Connection;
-pub use error::{ProtocolError, SendError};
+pub use error::{CommandError, ProtocolError};
 pub use message::{Message, MessageRef};

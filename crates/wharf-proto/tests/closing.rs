@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use support::*;
 use wharf_proto::connection::{Cause, Config, Deadline, Ending, Side, Teardown};
-use wharf_proto::{Close, CloseCode, CloseError, SendError};
+use wharf_proto::{Close, CloseCode, CloseError, CommandError};
 
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -21,8 +21,8 @@ fn closing(code: u16, reason: &'static str) -> (Server, Close) {
 fn c5_1_our_close_goes_out_with_code_and_reason_and_nothing_after_it() {
     let (mut server, _) = closing(4001, "why");
     let sent = server.connection.send("late".into(), &mut server.output);
-    assert_eq!(sent, Err(SendError::Closed));
-    assert_eq!(server.connection.ping(b"", &mut server.output), Err(SendError::Closed));
+    assert_eq!(sent, Err(CommandError::Closed));
+    assert_eq!(server.connection.ping(b"", &mut server.output), Err(CommandError::Closed));
     assert_eq!(server.answers(), [close(4001, "why")]);
     assert!(!server.connection.is_open());
 }

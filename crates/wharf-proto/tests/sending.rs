@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use support::*;
 use wharf_proto::connection::{Config, Connection, Input, PreparedMessage};
 use wharf_proto::mask::MaskingKey;
-use wharf_proto::{MessageRef, SendError};
+use wharf_proto::{CommandError, MessageRef};
 
 fn sent(threshold: Option<usize>, message: MessageRef<'_>) -> Vec<Frame> {
     let fragmentation_threshold = threshold.and_then(NonZeroUsize::new);
@@ -54,7 +54,7 @@ fn c3_1_a_ping_or_pong_holds_up_to_125_bytes() {
     server.connection.ping(&[1; 125], &mut server.output).unwrap();
     server.connection.pong(b"unasked", &mut server.output).unwrap();
     assert_eq!(server.answers(), [ping([1; 125]), pong("unasked")]);
-    let refused = Err(SendError::ControlPayloadTooLong { length: 126 });
+    let refused = Err(CommandError::ControlPayloadTooLong { length: 126 });
     assert_eq!(server.connection.ping(&[1; 126], &mut server.output), refused);
     assert_eq!(server.connection.pong(&[1; 126], &mut server.output), refused);
     assert_eq!(server.answers(), []);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::connection::{Connection, close_of};
 use crate::proto::connection::{Cause, Ending, Frame};
-use crate::proto::{self, CloseCode, CloseError, MessageRef, SendError};
+use crate::proto::{self, CloseCode, CloseError, CommandError, MessageRef};
 
 /// What happens on one connection, told by its driver as it happens, with messages lent out of the read buffer.
 ///
@@ -12,7 +12,8 @@ use crate::proto::{self, CloseCode, CloseError, MessageRef, SendError};
 /// in one write. In return a handler must not block: while it runs, its connection, and others of the same thread,
 /// stand still. What has to wait belongs into a task, with [`Context::connection`].
 ///
-/// A handler receives in place of [`Connection::recv`]. A panic in it ends its connection alone, with 1011.
+/// A handler receives in place of [`Connection::recv`]. A panic in it ends its connection alone, with 1011, and is
+/// the last that the handler is told.
 ///
 /// ```
 /// use wharf::{Context, Handler, MessageRef};
@@ -86,24 +87,24 @@ impl Context<'_> {
     /// own accord should look first.
     ///
     /// # Errors
-    /// [`SendError::Closed`] once either side has begun to close.
-    pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), SendError> {
+    /// [`CommandError::Closed`] once either side has begun to close.
+    pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), CommandError> {
         self.core.send(message.into(), self.output)
     }
 
     /// Sends a ping with at most 125 bytes.
     ///
     /// # Errors
-    /// [`SendError`]; nothing was sent.
-    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+    /// [`CommandError`]; nothing was sent.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), CommandError> {
         self.core.ping(payload, self.output)
     }
 
     /// Sends a pong with at most 125 bytes that answers nothing.
     ///
     /// # Errors
-    /// [`SendError`]; nothing was sent.
-    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+    /// [`CommandError`]; nothing was sent.
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), CommandError> {
         self.core.pong(payload, self.output)
     }
 

@@ -65,4 +65,4 @@ pub use server::{Broadcast, Server};
 pub use proto::connection::{Cause, Ending, Frame, Side};
 pub use proto::frame::{Header, Opcode};
 pub use proto::handshake::{AnswerError, Extension, HandshakeError, Version};
-pub use proto::{Close, CloseCode, CloseError, Message, MessageRef, ProtocolError};
+pub use proto::{Close, CloseCode, CloseError, CommandError, Message, MessageRef, ProtocolError};

@@ -136,9 +136,9 @@ impl Outbox {
         self.until(|state| state.phase != Phase::Open || state.waiting() < self.limit).await;
     }
 
-    /// Waits until nothing waits to be sent, or nothing can be sent any more.
+    /// Waits until nothing waits to be sent, or what waits never will be.
     pub(crate) async fn is_empty(&self) {
-        self.until(|state| state.phase != Phase::Open || state.waiting() == 0).await;
+        self.until(|state| state.phase == Phase::GivenUp || state.waiting() == 0).await;
     }
 
     /// Takes what was queued, in order.
@@ -230,6 +230,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
@@ -267,6 +269,17 @@ mod tests {
         outbox.close(Close::EMPTY);
         assert_eq!(outbox.try_send("late".into()), Err(TrySendError::Closed("late".into())));
         assert!(!outbox.close(Close::EMPTY), "the first code stands");
+    }
+
+    #[test]
+    fn what_was_sent_before_a_close_drains_behind_it() {
+        let outbox = Outbox::new(100);
+        outbox.try_send("x".into()).unwrap();
+        outbox.close(Close::EMPTY);
+        outbox.take();
+        assert!(outbox.is_empty().now_or_never().is_none());
+        outbox.set_unsent(0);
+        assert!(outbox.is_empty().now_or_never().is_some());
     }
 
     #[test]

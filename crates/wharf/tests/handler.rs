@@ -175,7 +175,7 @@ async fn c5_9_a_handler_that_closes_is_told_no_further_message() {
         if matches!(told, Told::Message(_)) {
             context.close(CloseCode::new(1005), None).unwrap_err();
             context.close(CloseCode::new(4001), Some("why")).unwrap();
-            assert_eq!(context.send("late"), Err(wharf_proto::SendError::Closed));
+            assert_eq!(context.send("late"), Err(wharf::CommandError::Closed));
         }
     })
     .await;

@@ -25,7 +25,7 @@
 //!     }
 //! }
 //! assert_eq!(output, b"\x81\x05Hello");
-//! # Ok::<(), wharf_proto::SendError>(())
+//! # Ok::<(), wharf_proto::CommandError>(())
 //! ```
 
 mod config;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::state::State;
 use super::{Config, Connection};
 use crate::close::{Close, CloseCode, CloseError};
-use crate::error::SendError;
+use crate::error::CommandError;
 use crate::frame::{Header, MAX_CONTROL_PAYLOAD, Opcode};
 use crate::mask::MaskingKey;
 use crate::message::MessageRef;
@@ -16,8 +16,8 @@ impl Connection {
     /// Sends a message, in fragments where it is longer than the threshold (RFC 6455 §5.4).
     ///
     /// # Errors
-    /// [`SendError::Closed`] once either side has begun to close.
-    pub fn send(&mut self, message: MessageRef<'_>, output: &mut Vec<u8>) -> Result<(), SendError> {
+    /// [`CommandError::Closed`] once either side has begun to close.
+    pub fn send(&mut self, message: MessageRef<'_>, output: &mut Vec<u8>) -> Result<(), CommandError> {
         self.check_open()?;
         write_message(message, &self.config, output, || self.masking_keys.as_mut().map(|next| next()));
         Ok(())
@@ -26,12 +26,12 @@ impl Connection {
     /// Sends a message that was framed before, for many connections at once.
     ///
     /// # Errors
-    /// [`SendError::Closed`] once either side has begun to close.
+    /// [`CommandError::Closed`] once either side has begun to close.
     pub fn send_prepared(
         &mut self,
         message: &PreparedMessage,
         output: &mut Vec<u8>,
-    ) -> Result<(), SendError> {
+    ) -> Result<(), CommandError> {
         self.check_open()?;
         output.extend_from_slice(&message.frames);
         Ok(())
@@ -40,8 +40,8 @@ impl Connection {
     /// Sends a ping with at most 125 bytes (RFC 6455 §5.5.2).
     ///
     /// # Errors
-    /// [`SendError::ControlPayloadTooLong`], or [`SendError::Closed`] once either side has begun to close.
-    pub fn ping(&mut self, payload: &[u8], output: &mut Vec<u8>) -> Result<(), SendError> {
+    /// [`CommandError::ControlPayloadTooLong`], or [`CommandError::Closed`] once either side has begun to close.
+    pub fn ping(&mut self, payload: &[u8], output: &mut Vec<u8>) -> Result<(), CommandError> {
         self.control(Opcode::Ping, payload, output)
     }
 
@@ -49,8 +49,8 @@ impl Connection {
     /// [`receive`](Self::receive).
     ///
     /// # Errors
-    /// [`SendError::ControlPayloadTooLong`], or [`SendError::Closed`] once either side has begun to close.
-    pub fn pong(&mut self, payload: &[u8], output: &mut Vec<u8>) -> Result<(), SendError> {
+    /// [`CommandError::ControlPayloadTooLong`], or [`CommandError::Closed`] once either side has begun to close.
+    pub fn pong(&mut self, payload: &[u8], output: &mut Vec<u8>) -> Result<(), CommandError> {
         self.control(Opcode::Pong, payload, output)
     }
 
@@ -87,8 +87,8 @@ impl Connection {
         Ok(())
     }
 
-    pub(super) fn check_open(&self) -> Result<(), SendError> {
-        if matches!(self.state, State::Open) { Ok(()) } else { Err(SendError::Closed) }
+    pub(super) fn check_open(&self) -> Result<(), CommandError> {
+        if matches!(self.state, State::Open) { Ok(()) } else { Err(CommandError::Closed) }
     }
 
     /// Writes the pong that is owed, if the output has room for it.
@@ -108,10 +108,10 @@ impl Connection {
         self.write_control(Opcode::Close, &payload, output);
     }
 
-    fn control(&mut self, opcode: Opcode, payload: &[u8], output: &mut Vec<u8>) -> Result<(), SendError> {
+    fn control(&mut self, opcode: Opcode, payload: &[u8], output: &mut Vec<u8>) -> Result<(), CommandError> {
         self.check_open()?;
         if payload.len() > MAX_CONTROL_PAYLOAD {
-            return Err(SendError::ControlPayloadTooLong { length: payload.len() });
+            return Err(CommandError::ControlPayloadTooLong { length: payload.len() });
         }
         self.write_control(opcode, payload, output);
         Ok(())
