@@ -4,8 +4,8 @@ import websocket from "websocket";
 
 /**
  * The clients, each behind the same few calls, so that every behaviour is asked of each:
- * `connect(url, protocols)` gives an object with these calls and `closed`, a promise of the code and reason; it
- * rejects with `{ status }` where the server refuses.
+ * `connect(url, { protocols, origin })` gives an object with these calls and `closed`, a promise of the code and reason;
+ * it rejects with `{ status }` where the server refuses. Each client offers the extensions that it offers by itself.
  */
 export const clients = [
   { name: "node ws", connect: connectWs },
@@ -33,8 +33,8 @@ class Queue {
   }
 }
 
-async function connectWs(url, protocols = []) {
-  const socket = new WebSocket(url, protocols, { perMessageDeflate: false, maxPayload: 0 });
+async function connectWs(url, { protocols = [], origin } = {}) {
+  const socket = new WebSocket(url, protocols, { origin });
   const [messages, pongs] = [new Queue(), new Queue()];
   socket.on("message", (data, isBinary) => messages.push(isBinary ? data : data.toString()));
   socket.on("pong", (payload) => pongs.push(payload));
@@ -49,8 +49,7 @@ async function connectWs(url, protocols = []) {
   });
   return {
     send: (message) => socket.send(message),
-    sendInFragments: (pieces) =>
-      pieces.forEach((piece, i) => socket.send(piece, { fin: i === pieces.length - 1 })),
+    sendInFragments: (pieces) => pieces.forEach((piece, i) => socket.send(piece, { fin: i === pieces.length - 1 })),
     next: () => messages.next(),
     ping: (payload) => socket.ping(payload),
     pong: () => pongs.next(),
@@ -60,9 +59,9 @@ async function connectWs(url, protocols = []) {
   };
 }
 
-async function connectWebsocket(url, protocols = []) {
-  const client = new websocket.client({ maxReceivedFrameSize: 1 << 24, maxReceivedMessageSize: 1 << 24 });
-  client.connect(url, protocols);
+async function connectWebsocket(url, { protocols = [], origin } = {}) {
+  const client = new websocket.client();
+  client.connect(url, protocols, origin);
   const socket = await new Promise((resolve, reject) => {
     client.on("connect", resolve);
     client.on("connectFailed", reject);
