@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import WebSocket from "ws";
 import websocket from "websocket";
 
@@ -38,7 +37,9 @@ async function connectWs(url, { protocols = [], origin } = {}) {
   const [messages, pongs] = [new Queue(), new Queue()];
   socket.on("message", (data, isBinary) => messages.push(isBinary ? data : data.toString()));
   socket.on("pong", (payload) => pongs.push(payload));
-  const closed = once(socket, "close").then(([code, reason]) => ({ code, reason: reason.toString() }));
+  const closed = new Promise((resolve) => {
+    socket.on("close", (code, reason) => resolve({ code, reason: reason.toString() }));
+  });
   await new Promise((resolve, reject) => {
     socket.on("open", resolve);
     socket.on("error", reject);
@@ -70,7 +71,7 @@ async function connectWebsocket(url, { protocols = [], origin } = {}) {
   const [messages, pongs] = [new Queue(), new Queue()];
   socket.on("message", ({ type, utf8Data, binaryData }) => messages.push(type === "utf8" ? utf8Data : binaryData));
   socket.on("pong", (payload) => pongs.push(payload));
-  const closed = once(socket, "close").then(([code, reason]) => ({ code, reason }));
+  const closed = new Promise((resolve) => socket.on("close", (code, reason) => resolve({ code, reason })));
   return {
     send: (message) => socket.send(message),
     // Its own option: messages above the threshold go out in fragments.
