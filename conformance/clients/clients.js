@@ -1,11 +1,10 @@
-import { once } from "node:events";
 import WebSocket from "ws";
 import websocket from "websocket";
 
 /**
  * The clients, each behind the same few calls, so that every behaviour is asked of each:
- * `connect(url, protocols)` gives an object with these calls and `closed`, a promise of the code and reason; it
- * rejects with `{ status }` where the server refuses.
+ * `connect(url, { protocols, origin })` gives an object with these calls and `closed`, a promise of the code and reason;
+ * it rejects with `{ status }` where the server refuses. Each client offers the extensions that it offers by itself.
  */
 export const clients = [
   { name: "node ws", connect: connectWs },
@@ -33,12 +32,14 @@ class Queue {
   }
 }
 
-async function connectWs(url, protocols = []) {
-  const socket = new WebSocket(url, protocols, { perMessageDeflate: false, maxPayload: 0 });
+async function connectWs(url, { protocols = [], origin } = {}) {
+  const socket = new WebSocket(url, protocols, { origin });
   const [messages, pongs] = [new Queue(), new Queue()];
   socket.on("message", (data, isBinary) => messages.push(isBinary ? data : data.toString()));
   socket.on("pong", (payload) => pongs.push(payload));
-  const closed = once(socket, "close").then(([code, reason]) => ({ code, reason: reason.toString() }));
+  const closed = new Promise((resolve) => {
+    socket.on("close", (code, reason) => resolve({ code, reason: reason.toString() }));
+  });
   await new Promise((resolve, reject) => {
     socket.on("open", resolve);
     socket.on("error", reject);
@@ -49,8 +50,7 @@ async function connectWs(url, protocols = []) {
   });
   return {
     send: (message) => socket.send(message),
-    sendInFragments: (pieces) =>
-      pieces.forEach((piece, i) => socket.send(piece, { fin: i === pieces.length - 1 })),
+    sendInFragments: (pieces) => pieces.forEach((piece, i) => socket.send(piece, { fin: i === pieces.length - 1 })),
     next: () => messages.next(),
     ping: (payload) => socket.ping(payload),
     pong: () => pongs.next(),
@@ -60,9 +60,9 @@ async function connectWs(url, protocols = []) {
   };
 }
 
-async function connectWebsocket(url, protocols = []) {
-  const client = new websocket.client({ maxReceivedFrameSize: 1 << 24, maxReceivedMessageSize: 1 << 24 });
-  client.connect(url, protocols);
+async function connectWebsocket(url, { protocols = [], origin } = {}) {
+  const client = new websocket.client();
+  client.connect(url, protocols, origin);
   const socket = await new Promise((resolve, reject) => {
     client.on("connect", resolve);
     client.on("connectFailed", reject);
@@ -71,7 +71,7 @@ async function connectWebsocket(url, protocols = []) {
   const [messages, pongs] = [new Queue(), new Queue()];
   socket.on("message", ({ type, utf8Data, binaryData }) => messages.push(type === "utf8" ? utf8Data : binaryData));
   socket.on("pong", (payload) => pongs.push(payload));
-  const closed = once(socket, "close").then(([code, reason]) => ({ code, reason }));
+  const closed = new Promise((resolve) => socket.on("close", (code, reason) => resolve({ code, reason })));
   return {
     send: (message) => socket.send(message),
     // Its own option: messages above the threshold go out in fragments.

@@ -12,7 +12,7 @@ for (const { name, connect } of clients) {
     let wharf;
     before(async () => (wharf = await startWharf()));
     after(() => wharf.end());
-    const echo = (protocols) => connect(`${wharf.socketUrl}echo`, protocols);
+    const echo = (options) => connect(`${wharf.socketUrl}echo`, options);
 
     test("texts come back as texts, in order, empty ones and astral characters included", async () => {
       const socket = await echo();
@@ -53,12 +53,26 @@ for (const { name, connect } of clients) {
     });
 
     test("of the subprotocols that are asked for, the first is spoken", async () => {
-      const socket = await echo(["chat", "superchat"]);
+      const socket = await echo({ protocols: ["chat", "superchat"] });
       assert.equal(socket.protocol(), "chat");
       socket.send("hello");
       assert.equal(await socket.next(), "hello");
       socket.close(1000);
       await socket.closed;
+    });
+
+    test("an origin does no harm", async () => {
+      const socket = await echo({ origin: "https://elsewhere.example" });
+      socket.send("hello");
+      assert.equal(await socket.next(), "hello");
+      socket.close(1000);
+      await socket.closed;
+    });
+
+    test("a client's code and reason are answered as they are", async () => {
+      const socket = await echo();
+      socket.close(4001, "why not ⚓");
+      assert.deepEqual(await socket.closed, { code: 4001, reason: "why not ⚓" });
     });
 
     test("64 connections at once get 200 messages each, in order", async () => {
@@ -100,17 +114,10 @@ for (const { name, connect } of clients) {
   });
 }
 
-describe("closing", () => {
+describe("among each other", () => {
   let wharf;
   before(async () => (wharf = await startWharf()));
   after(() => wharf.end());
-
-  test("a client's code and reason are answered as they are", async () => {
-    const [ws] = clients;
-    const socket = await ws.connect(`${wharf.socketUrl}echo`);
-    socket.close(4001, "why not");
-    assert.deepEqual(await socket.closed, { code: 4001, reason: "why not" });
-  });
 
   test("a client that has left is no longer counted", async () => {
     const [ws, other] = clients;

@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { after, afterEach, before, test } from "node:test";
 import { startWharf } from "../wharf.mjs";
 import { clients } from "./clients.js";
-import { HANDSHAKE, answerTo, head } from "./raw.js";
+import { HANDSHAKE, answerOn, answerTo, halfOpen, head } from "./raw.js";
 
 let wharf;
 before(async () => (wharf = await startWharf({ options: ["--handshake-timeout", "500ms"] })));
@@ -27,7 +27,9 @@ const refused = [
   ["with a key of three characters", 400, head(GET, { ...HANDSHAKE, "Sec-WebSocket-Key": "abc" })],
   ["without a version", 400, head(GET, { ...HANDSHAKE, "Sec-WebSocket-Version": null })],
   ["with a version that is no number", 400, head(GET, { ...HANDSHAKE, "Sec-WebSocket-Version": "13abc" })],
+  ["with a key of 15 bytes", 400, head(GET, { ...HANDSHAKE, "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAA" })],
   ["with version 7", 426, head(GET, { ...HANDSHAKE, "Sec-WebSocket-Version": "7" })],
+  ["with version 14", 426, head(GET, { ...HANDSHAKE, "Sec-WebSocket-Version": "14" })],
   ["with POST", 400, head("POST /echo HTTP/1.1", { ...HANDSHAKE, "Content-Length": "0" })],
   ["with HTTP/1.0", 400, head("GET /echo HTTP/1.0", HANDSHAKE)],
   ["to another protocol", 400, head(GET, { ...HANDSHAKE, Upgrade: "foo" })],
@@ -51,18 +53,33 @@ test("a refusal of the version names those that are spoken", async () => {
   assert.match(answer, /\r\nsec-websocket-version: 13, 8\r\n/i);
 });
 
-test("a handshake that drips is cut at the deadline, however slowly its bytes come", async () => {
-  const socket = connect({ port: wharf.port, host: "127.0.0.1" });
-  const answered = [];
-  socket.on("data", (chunk) => answered.push(chunk));
-  socket.on("error", () => {});
-  const bytes = head(GET, { ...HANDSHAKE, "X-Long": "x".repeat(5000) });
+test("a handshake that drips is cut at --handshake-timeout, however steadily its bytes come", async () => {
+  const socket = halfOpen(wharf.port);
+  const bytes = head(GET, { ...HANDSHAKE, "X-Long": "x".repeat(15_000) });
   let sent = 0;
   const drip = setInterval(() => socket.write(bytes[sent++]), 20);
-  await once(socket, "close");
-  clearInterval(drip);
-  assert.ok(sent < bytes.length, "it was cut before its end");
-  assert.match(Buffer.concat(answered).toString(), /^HTTP\/1\.1 408 /);
+  const began = performance.now();
+  const answer = await answerOn(socket).finally(() => clearInterval(drip));
+  assertInTime(performance.now() - began);
+  assert.match(answer, /^HTTP\/1\.1 408 [^]*\r\n\r\n$/);
+});
+
+test("a connection that says nothing is ended at --handshake-timeout, without an answer", async () => {
+  const began = performance.now();
+  assert.equal(await answerOn(halfOpen(wharf.port)), "");
+  assertInTime(performance.now() - began);
+});
+
+test("a handshake that comes in segments of one byte each is served", async () => {
+  const socket = halfOpen(wharf.port);
+  socket.setNoDelay(true);
+  for (const byte of Buffer.from(head(GET, HANDSHAKE))) {
+    await new Promise((resolve) => socket.write(Buffer.of(byte), resolve));
+  }
+  const [answer] = await once(socket, "data");
+  // The answer to this key (RFC 6455 §1.3).
+  assert.match(answer.toString(), /^HTTP\/1\.1 101 [^]*\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r\n/i);
+  socket.destroy();
 });
 
 test("a handshake in two pieces with frames behind it is served", async () => {
@@ -79,3 +96,8 @@ test("a handshake in two pieces with frames behind it is served", async () => {
   assert.match(answer.toString("latin1"), /^HTTP\/1\.1 101 /);
   assert.equal(answer.subarray(answer.indexOf("\r\n\r\n") + 4).toString("hex"), "810548656c6c6f8800");
 });
+
+/** At the deadline of these tests: not before it, and well before the ten seconds that are the default. */
+function assertInTime(took) {
+  assert.ok(took > 400 && took < 5_000, `ended after ${took} ms`);
+}

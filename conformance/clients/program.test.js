@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { startWharf } from "../wharf.mjs";
 import { clients } from "./clients.js";
 import { unread } from "./raw.js";
@@ -46,9 +48,12 @@ for (const [args, expected] of [
 }
 
 test("the help and the version are no errors", async () => {
-  const help = await run("serve", "--help");
-  assert.equal(help.status, 0);
-  assert.match(help.stdout, /--max-received-frame-size/);
+  for (const args of [["--help"], ["serve", "--help"]]) {
+    const { status, stdout, stderr } = await run(...args);
+    assert.equal(status, 0);
+    assert.match(stdout, /--max-received-frame-size/);
+    assert.equal(stderr, "");
+  }
   assert.match((await run("--version")).stdout, /^wharf \d+\.\d+\.\d+\n$/);
 });
 
@@ -76,9 +81,64 @@ test("the port can be taken again right after the end", async () => {
   await second.end();
 });
 
+test("nobody at the other end of standard output, or none at all, does not keep it from serving", async (t) => {
+  const { port, end } = await startWharf();
+  await end();
+  const serve = `exec "$WHARF_BIN" serve --listen 127.0.0.1:${port}`;
+  for (const [what, script] of [
+    ["a pipe without a reader", `exec 3> >(:); wait $!; ${serve} >&3`],
+    ["a closed descriptor", `${serve} >&-`],
+    ["a full disk", `${serve} >/dev/full`],
+  ]) {
+    await t.test(what, async () => {
+      const program = spawn("bash", ["-c", script], { stdio: ["ignore", "ignore", "pipe"] });
+      const errors = program.stderr.toArray();
+      const exit = once(program, "exit");
+      try {
+        const socket = await connectWhenItListens(port);
+        socket.send("hello");
+        assert.equal(await socket.next(), "hello");
+        program.kill("SIGTERM");
+        assert.equal((await socket.closed).code, 1001);
+        assert.deepEqual(await exit, [0, null]);
+        assert.equal(Buffer.concat(await errors).toString(), "");
+      } finally {
+        program.kill("SIGKILL");
+      }
+    });
+  }
+});
+
+test("told to stop a second time, it waits for nobody", async () => {
+  const wharf = await startWharf({ options: ["--shutdown-timeout", "1h", "--close-timeout", "1h"] });
+  const socket = await unread(wharf.port);
+  const ending = wharf.end();
+  await once(socket, "readable");
+  const close = socket.read();
+  assert.equal(close[0], 0x88, "a Close: the first signal has arrived");
+  assert.equal(close.readUInt16BE(2), 1001);
+  process.kill(wharf.process, "SIGTERM");
+  assert.deepEqual(await ending, { status: 2, signal: null });
+  socket.destroy();
+});
+
 test("a client that never answers the Close is waited for no longer than the deadline", async () => {
   const wharf = await startWharf({ options: ["--shutdown-timeout", "300ms", "--close-timeout", "1h"] });
   const socket = await unread(wharf.port);
   assert.deepEqual(await wharf.end(), { status: 0, signal: null });
   socket.destroy();
 });
+
+async function connectWhenItListens(port) {
+  const deadline = Date.now() + 10_000;
+  for (;;) {
+    try {
+      return await clients[0].connect(`ws://127.0.0.1:${port}/echo`);
+    } catch (error) {
+      if (error.code !== "ECONNREFUSED" || Date.now() > deadline) {
+        throw error;
+      }
+      await pause(10);
+    }
+  }
+}

@@ -1,6 +1,9 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 
+// Longer than any deadline of the server's in these tests: what has not come by then never comes.
+const PATIENCE = 15_000;
+
 /** What a handshake consists of; a test leaves lines away, or puts others in their place. */
 export const HANDSHAKE = {
   Host: "localhost",
@@ -17,13 +20,25 @@ export function head(requestLine, fields) {
 
 /** Sends bytes and waits until the server has ended TCP: all that it answered. */
 export async function answerTo(port, bytes) {
-  const socket = connect({ port, host: "127.0.0.1" });
+  const socket = halfOpen(port);
+  socket.write(bytes);
+  return answerOn(socket);
+}
+
+/** A socket whose own half stays open, so that an end is the server's. */
+export function halfOpen(port) {
+  return connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+}
+
+/** All that the server says until it ends its half of TCP. A reset before that is an error: it can take the answer away. */
+export async function answerOn(socket) {
   const answered = [];
   socket.on("data", (chunk) => answered.push(chunk));
-  // A server that has answered may reset what still comes.
-  socket.on("error", () => {});
-  socket.write(bytes);
-  await once(socket, "close");
+  try {
+    await once(socket, "end", { signal: AbortSignal.timeout(PATIENCE) });
+  } finally {
+    socket.destroy();
+  }
   return Buffer.concat(answered).toString("latin1");
 }
 

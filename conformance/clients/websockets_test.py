@@ -34,7 +34,8 @@ class Wharf:
 
 
 def client(url, **options):
-    return connect(url, compression=None, max_size=None, proxy=None, **options)
+    # It must not go through a proxy of the machine's.
+    return connect(url, max_size=None, proxy=None, **options)
 
 
 class Websockets(unittest.IsolatedAsyncioTestCase):
@@ -65,7 +66,7 @@ class Websockets(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(await socket.recv(), "fragmented €")
 
     async def test_the_servers_fragments_have_its_threshold(self):
-        async with client(self.echo) as socket:
+        async with client(self.echo, compression=None) as socket:
             await socket.send(b"x" * 40_000)
             lengths = [len(fragment) async for fragment in socket.recv_streaming()]
             self.assertEqual(lengths, [16_384, 16_384, 7_232])
@@ -77,8 +78,8 @@ class Websockets(unittest.IsolatedAsyncioTestCase):
 
     async def test_a_close_is_answered_with_its_code_and_reason(self):
         async with client(self.echo) as socket:
-            await socket.close(4001, "why not")
-            self.assertEqual((socket.protocol.close_rcvd.code, socket.protocol.close_rcvd.reason), (4001, "why not"))
+            await socket.close(4001, "why not ⚓")
+            self.assertEqual((socket.protocol.close_rcvd.code, socket.protocol.close_rcvd.reason), (4001, "why not ⚓"))
 
     async def test_a_message_above_the_limit_is_told_with_1009(self):
         async with client(self.echo) as socket:
@@ -101,6 +102,12 @@ class Websockets(unittest.IsolatedAsyncioTestCase):
         with self.assertRaises(InvalidStatus) as refused:
             await client(f"{self.wharf.url}/nowhere")
         self.assertEqual(refused.exception.response.status_code, 404)
+
+    async def test_of_the_subprotocols_that_are_asked_for_the_first_is_spoken(self):
+        async with client(self.echo, subprotocols=["chat", "superchat"]) as socket:
+            self.assertEqual(socket.subprotocol, "chat")
+            await socket.send("hello")
+            self.assertEqual(await socket.recv(), "hello")
 
     async def test_an_origin_does_no_harm(self):
         async with client(self.echo, origin="https://example.com") as socket:
