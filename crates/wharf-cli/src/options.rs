@@ -86,6 +86,8 @@ server_options! {
     max_buffered_amount: Size = "BYTES",
     /// Most messages that may wait to be taken on a connection.
     max_unread_messages: usize = "COUNT",
+    /// Bytes of messages that may wait to be taken on a connection.
+    max_unread_bytes: Size = "BYTES",
     /// How long output may wait without a byte of it moving.
     write_timeout: Time = "TIME",
     /// Most events that may wait to be handled.

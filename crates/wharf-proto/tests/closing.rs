@@ -63,6 +63,23 @@ fn c5_8_a_silent_peer_is_given_up_at_the_close_timeout() {
 }
 
 #[test]
+fn a_peer_that_still_takes_what_was_sent_before_our_close_is_waited_for() {
+    let (mut server, ours) = closing(1000, "bye");
+    let mut waiting = vec![0; 1000];
+    server.connection.output_written(false, &mut waiting, server.now);
+    for _ in 0..3 {
+        server.now += CLOSE_TIMEOUT / 2;
+        server.connection.output_written(true, &mut waiting, server.now);
+        server.connection.deadline_passed(&mut server.output, server.now);
+    }
+    assert_eq!(server.connection.ending(), None);
+    waiting.clear();
+    server.connection.output_written(true, &mut waiting, server.now);
+    assert_eq!(server.sleep_to_deadline(), CLOSE_TIMEOUT, "from then on, it has the whole time");
+    assert_eq!(server.ending(), &Ending::Unanswered { sent: ours });
+}
+
+#[test]
 fn c5_9_what_comes_after_our_close_is_neither_delivered_nor_judged_by_its_size() {
     let mut server = Server::open();
     server.peer_sends([text("begun ").more_follows()]);

@@ -106,6 +106,17 @@ fn c12_8_the_grace_begins_when_the_ping_has_left_and_output_that_moves_is_life()
 }
 
 #[test]
+fn no_grace_runs_while_output_waits() {
+    let mut server = Server::open();
+    server.sleep_to_deadline();
+    server.answers();
+    let mut waiting = vec![0; 1000];
+    server.connection.output_written(false, &mut waiting, server.now);
+    server.advance(GRACE * 2);
+    assert_eq!(server.connection.ending(), None, "the write timeout watches, and has not passed");
+}
+
+#[test]
 fn output_that_does_not_move_for_the_write_timeout_ends_the_connection() {
     let mut server = Server::with(Config { keepalive: None, ..Config::default() });
     let mut waiting = vec![0; 1000];

@@ -191,6 +191,13 @@ pub struct ServerConfig {
     /// With that many waiting, reading stops until `recv` has taken some, and TCP holds the peer back.
     pub max_unread_messages: usize,
 
+    /// Most bytes of messages that were received on a connection and not yet taken by
+    /// [`recv`](crate::Connection::recv). Default 1,048,576.
+    ///
+    /// At it nothing more is read, as at [`max_unread_messages`](Self::max_unread_messages); one message may pass it, so
+    /// that a message larger than it can be received at all.
+    pub max_unread_bytes: usize,
+
     /// How long output may stand still, not one byte of it taken by the peer. Default 30 s.
     ///
     /// After it the connection is dropped without a Close frame, close code 1006. Longer waits for peers that
@@ -230,6 +237,7 @@ impl Default for ServerConfig {
             max_fragments: 128 * 1024,
             max_buffered_amount: 1024 * 1024,
             max_unread_messages: 256,
+            max_unread_bytes: 1024 * 1024,
             write_timeout: Duration::from_secs(30),
             max_pending_events: 4096,
         }
@@ -278,6 +286,7 @@ setters! {
     max_fragments: u32,
     max_buffered_amount: usize,
     max_unread_messages: usize,
+    max_unread_bytes: usize,
     write_timeout: Duration,
     max_pending_events: usize,
 }
@@ -308,6 +317,7 @@ impl ServerConfig {
         at_least_one("max_fragments", self.max_fragments)?;
         at_least_one("max_buffered_amount", self.max_buffered_amount)?;
         at_least_one("max_unread_messages", self.max_unread_messages)?;
+        at_least_one("max_unread_bytes", self.max_unread_bytes)?;
         at_least_one("max_pending_events", self.max_pending_events)
     }
 }

@@ -63,7 +63,7 @@ pub(crate) struct Shared {
     gone: Notify,
 }
 
-const _: () = assert!(size_of::<Shared>() <= 408, "an idle connection is to stay small");
+const _: () = assert!(size_of::<Shared>() <= 424, "an idle connection is to stay small");
 
 /// What the opening handshake settled.
 #[derive(Debug)]
@@ -381,7 +381,7 @@ impl Shared {
             opening,
             core_config,
             outbox: Outbox::new(config.max_buffered_amount),
-            inbox: Inbox::new(config.max_unread_messages),
+            inbox: Inbox::new(config.max_unread_messages, config.max_unread_bytes),
             driver: AtomicWaker::new(),
             is_paused: AtomicBool::new(false),
             handles: AtomicUsize::new(0),

@@ -65,7 +65,7 @@ impl Mounted {
         let addresses = client_address::resolve(arrival.peer, forwarded, config);
         let (answer, decided) = oneshot::channel();
         let decision = Arc::new(Decision::new(answer));
-        let _pending = self.registry.pending(decision.clone());
+        let _pending = self.registry.pending(&decision);
         let options = self.options.clone();
         let request =
             Request::new(handshake, http, addresses, options, self.registry.clone(), decision.clone());

@@ -177,6 +177,7 @@ impl Outbox {
         let mut state = self.lock();
         state.commands = Vec::new();
         state.queued = 0;
+        state.unsent = 0;
         self.enter(Phase::GivenUp, state);
     }
 

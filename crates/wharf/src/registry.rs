@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::config::ServerConfig;
 use crate::connection::{Connection, Owner, Shared};
 use crate::event::{Event, EventQueue};
+use crate::proto::CloseCode;
 use crate::proto::connection::Ending;
 use crate::proto::handshake::Refusal;
 use crate::request::{Decision, Host};
@@ -24,9 +25,13 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// Lists a request as undecided until the guard is dropped.
-    pub(crate) fn pending(self: &Arc<Self>, decision: Arc<Decision>) -> Pending {
+    pub(crate) fn pending(self: &Arc<Self>, decision: &Arc<Decision>) -> Pending {
         let id = self.next_id();
-        lock(&self.pending).insert(id, decision);
+        lock(&self.pending).insert(id, decision.clone());
+        if self.is_shut_down.load(Ordering::Acquire) {
+            // It came in before the shutdown looked, and is listed after.
+            decision.refuse(Refusal { status: 503, ..Refusal::default() });
+        }
         Pending { registry: self.clone(), id }
     }
 
@@ -96,7 +101,12 @@ impl Host for Registry {
 
     fn connection_accepted(&self, connection: &Arc<Shared>) {
         lock(&self.connections).insert(connection.id, connection.clone());
-        self.events.push(Event::Connect(Connection::new(connection.clone())));
+        let connection = Connection::new(connection.clone());
+        self.events.push(Event::Connect(connection.clone()));
+        if self.is_shut_down.load(Ordering::Acquire) {
+            // It was accepted before the shutdown looked, and is listed after. The code can always be sent.
+            let _ = connection.close(CloseCode::GOING_AWAY, None);
+        }
     }
 
     fn as_owner(self: Arc<Self>) -> Arc<dyn Owner> {

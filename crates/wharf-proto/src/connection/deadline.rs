@@ -68,14 +68,14 @@ impl Connection {
         if output.is_empty() {
             // What left after a wait found room that the peer made: a sign of life.
             if self.output_waiting_since.take().is_some() {
-                self.heard(now);
+                self.output_moved(now);
             } else if matches!(self.keepalive, Keepalive::PingWaiting) {
                 self.keepalive = Keepalive::AwaitingLife { since: now };
             }
             self.settle_pong(output);
         } else if moved && self.output_waiting_since.is_some() {
             self.output_waiting_since = Some(now);
-            self.heard(now);
+            self.output_moved(now);
         } else {
             self.output_waiting_since.get_or_insert(now);
         }
@@ -97,11 +97,18 @@ impl Connection {
         }
     }
 
+    /// The peer made room for output: it lives, and has not had all of it yet, our Close included.
+    fn output_moved(&mut self, now: Instant) {
+        self.heard(now);
+        self.state.postpone(now + self.config.close_timeout);
+    }
+
     fn keepalive_deadline(&self) -> Option<(Instant, Deadline)> {
         let config::Keepalive { interval, grace } = self.config.keepalive?;
         match self.keepalive {
             Keepalive::Listening { since } => Some((since + interval, Deadline::Ping)),
-            Keepalive::AwaitingLife { since } if !self.is_paused => {
+            // While output waits, the peer's answer may wait behind our own reading; the write timeout watches then.
+            Keepalive::AwaitingLife { since } if !self.is_paused && self.output_waiting_since.is_none() => {
                 grace.map(|grace| (since + grace, Deadline::PeerSilent))
             }
             Keepalive::Off | Keepalive::PingWaiting | Keepalive::AwaitingLife { .. } => None,

@@ -91,8 +91,9 @@ impl Connection {
         if matches!(self.state, State::Open) { Ok(()) } else { Err(CommandError::Closed) }
     }
 
-    /// Writes the pong that is owed, if the output has room for it.
-    pub(super) fn settle_pong(&mut self, output: &mut Vec<u8>) {
+    /// Writes the pong that is owed, if the output has room for it. Only for a driver that stops between two events;
+    /// [`receive`](Self::receive) does it by itself.
+    pub fn settle_pong(&mut self, output: &mut Vec<u8>) {
         if self.owed_pong.is_none() || output.len() > PONGS_WAIT_ABOVE {
             return;
         }

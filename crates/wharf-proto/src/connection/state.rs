@@ -184,6 +184,15 @@ impl State {
         self.end(Ending::Lost(cause), until);
     }
 
+    /// The peer is still taking what was sent before: its time to answer, or to end TCP, begins anew.
+    pub(super) fn postpone(&mut self, later: Instant) {
+        match self {
+            Self::AwaitingClose { until, .. } => *until = later,
+            Self::Ended { ending, until } if ending.teardown() == Teardown::Orderly => *until = later,
+            Self::Open | Self::Ended { .. } => {}
+        }
+    }
+
     /// The closing handshake took too long.
     pub(super) fn close_timed_out(&mut self, until: Instant) {
         if let Self::AwaitingClose { sent, .. } = self {

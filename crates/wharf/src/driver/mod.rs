@@ -227,6 +227,8 @@ impl<S: Transport> Driver<S> {
                 break;
             }
         }
+        // Owed also where the application holds the next event back.
+        self.core.settle_pong(&mut self.output);
         self.receiver.end_of_read(&self.shared);
         input.rest().len()
     }

@@ -49,10 +49,6 @@ impl<S: Transport> Driver<S> {
                 Poll::Pending | Poll::Ready(Err(_)) => return self.gone(&ending),
             }
             self.teardown = Teardown::Lingering;
-            if matches!(ending, Ending::Failed(_)) {
-                // The application need not wait for a peer that broke the protocol.
-                self.tell(&ending);
-            }
         }
         // What the peer has sent meanwhile is read, because a socket closed with unread input is reset, and that
         // can destroy our last frames on their way.
