@@ -52,6 +52,9 @@ export async function unread(port) {
   return socket;
 }
 
+export const BINARY = 0x2;
+export const PING = 0x9;
+
 /** A frame as a client sends it, with a key of zeros. */
 export function frame(opcode, payload) {
   const length =
