@@ -87,7 +87,8 @@ impl Connection {
     /// one frame.
     ///
     /// Of several tasks that wait, one gets the message. While
-    /// [`max_unread_messages`](crate::ServerConfig::max_unread_messages) wait to be taken, nothing more is read, and
+    /// [`max_unread_messages`](crate::ServerConfig::max_unread_messages) or
+    /// [`max_unread_bytes`](crate::ServerConfig::max_unread_bytes) wait to be taken, nothing more is read, and
     /// TCP holds the peer back.
     ///
     /// Cancel safe: a message that was not returned is the next call's.

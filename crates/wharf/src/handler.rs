@@ -64,7 +64,7 @@ pub trait Handler: Send + 'static {
         let _ = (connection, cause);
     }
 
-    /// The connection has ended, once for each that was accepted, whatever ended it.
+    /// The connection has ended: once for each that was accepted, whatever ended it, but for a panic of this handler.
     fn close(&mut self, connection: &Connection, ending: &Ending) {
         let _ = (connection, ending);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use support::{Client, Site, binary, bytes_of, close, continuation, ping, pong, text, within};
 use tokio::sync::mpsc;
 use wharf::{
-    CloseCode, Connection, Context, Ending, Frame, Handler, Message, MessageRef, Opcode, ServerConfig,
+    Cause, CloseCode, Connection, Context, Ending, Frame, Handler, Message, MessageRef, Opcode, ServerConfig,
 };
 
 /// What a handler was told.
@@ -424,4 +424,28 @@ fn a_handler_is_told_of_the_end_of_the_runtime_too() {
     assert_eq!(recorded.told.try_recv(), Ok(Told::Close(CloseCode::ABNORMAL)));
     assert_eq!(recorded.connection.ending().map(|ending| ending.code()), Some(CloseCode::ABNORMAL));
     assert_eq!(recorded.site.server.connection_count(), 0);
+}
+
+/// Passes on what the end of its connection is told as.
+struct Mourner(mpsc::UnboundedSender<String>);
+
+impl Handler for Mourner {
+    fn error(&mut self, _: &Connection, cause: &Cause) {
+        self.0.send(format!("error: {cause}")).expect("the test listens");
+    }
+
+    fn close(&mut self, _: &Connection, ending: &Ending) {
+        self.0.send(format!("close: {}", ending.code())).expect("the test listens");
+    }
+}
+
+#[tokio::test]
+async fn c7_10_a_reset_is_told_as_an_error_and_then_as_a_close() {
+    let site = Site::open().await;
+    let (told, mut tells) = mpsc::unbounded_channel();
+    let (client, _connection) = site.pair_with(Mourner(told)).await;
+    client.reset();
+    let error = within(tells.recv()).await.expect("a handler");
+    assert!(error.starts_with("error: Socket Error: "), "{error}");
+    assert_eq!(within(tells.recv()).await.as_deref(), Some("close: 1006"));
 }
