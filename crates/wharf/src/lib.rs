@@ -33,6 +33,7 @@
 
 pub(crate) use wharf_proto as proto;
 
+mod client;
 mod config;
 mod connection;
 mod cookie;
@@ -51,6 +52,7 @@ mod registry;
 mod request;
 mod server;
 
+pub use client::{Client, ClientConfig, ConnectError, ConnectRequest, Proxy, ProxyError, UrlError};
 pub use config::{ConfigError, LONGEST_TIME, ServerConfig, UNLIMITED};
 pub use connection::Connection;
 pub use cookie::{CookieError, CookieField, Cookies, SetCookie};
@@ -64,5 +66,7 @@ pub use server::{Broadcast, Server};
 
 pub use proto::connection::{Cause, Ending, Frame, Side};
 pub use proto::frame::{Header, Opcode};
-pub use proto::handshake::{AnswerError, Extension, HandshakeError, Version};
+pub use proto::handshake::{
+    AnswerError, ClientRequestError, Extension, HandshakeError, HeadError, VerifyError, Version, VersionError,
+};
 pub use proto::{Close, CloseCode, CloseError, CommandError, Message, MessageRef, ProtocolError};
