@@ -49,6 +49,14 @@ impl Message {
         self.as_ref().as_bytes()
     }
 
+    /// The content, of either kind, without a copy.
+    pub fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Text(text) => text.into(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
     /// The content's length in bytes.
     #[expect(clippy::len_without_is_empty, reason = "an empty message is a message, not the lack of one")]
     pub fn len(&self) -> usize {
