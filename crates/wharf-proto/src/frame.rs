@@ -100,20 +100,7 @@ impl Header {
         if opcode.is_control() && usize::from(short_len) > MAX_CONTROL_PAYLOAD {
             return Err(ProtocolError::ControlFrameTooLong);
         }
-        let (payload_len, after_len) = match short_len {
-            126 => {
-                let Some(length) = bytes.get(2..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
-                (minimal(u64::from(u16::from_be_bytes(*length)), 126)?, 4)
-            }
-            127 => {
-                let Some(length) = bytes.get(2..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
-                (minimal(u64::from_be_bytes(*length), 1 << 16)?, 10)
-            }
-            length => (u64::from(length), 2),
-        };
-        if payload_len >> 63 != 0 {
-            return Err(ProtocolError::LengthTopBitSet { length: payload_len });
-        }
+        let Some((payload_len, after_len)) = read_payload_len(short_len, bytes)? else { return Ok(None) };
         let (mask, len) = if second & 0x80 == 0 {
             (None, after_len)
         } else {
@@ -121,6 +108,15 @@ impl Header {
             (Some(MaskingKey(*key)), after_len + 4)
         };
         Ok(Some((Self { fin, reserved: (first >> 4) & 0b111, opcode, mask, payload_len }, len)))
+    }
+
+    /// The payload's length, as soon as the bytes that tell are there, though the masking key may not be.
+    ///
+    /// # Errors
+    /// A length that is not in its shortest form or has its top bit set.
+    pub(crate) fn announced_len(bytes: &[u8]) -> Result<Option<u64>, ProtocolError> {
+        let Some(second) = bytes.get(1) else { return Ok(None) };
+        Ok(read_payload_len(second & 0x7f, bytes)?.map(|(length, _)| length))
     }
 
     /// Appends the header to `output`, its length in the shortest form.
@@ -150,6 +146,25 @@ impl Header {
             end += 4;
         }
         output.extend_from_slice(&bytes[..end]);
+    }
+}
+
+/// The payload's length, and where it ends in the header.
+fn read_payload_len(short_len: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, ProtocolError> {
+    match short_len {
+        126 => {
+            let Some(length) = bytes.get(2..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
+            Ok(Some((minimal(u64::from(u16::from_be_bytes(*length)), 126)?, 4)))
+        }
+        127 => {
+            let Some(length) = bytes.get(2..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
+            let length = minimal(u64::from_be_bytes(*length), 1 << 16)?;
+            if length >> 63 != 0 {
+                return Err(ProtocolError::LengthTopBitSet { length });
+            }
+            Ok(Some((length, 10)))
+        }
+        length => Ok(Some((u64::from(length), 2))),
     }
 }
 

@@ -321,13 +321,17 @@ impl Connection {
                 self.judge_mask_bit(second & 0x80 != 0)?;
             }
         }
-        let Some((header, len)) = Header::read(bytes)? else { return Ok(None) };
+        let header = Header::read(bytes)?;
+        let announced = match &header {
+            Some((header, _)) => Some(header.payload_len),
+            None => Header::announced_len(bytes)?,
+        };
         let limit = self.config.limits.max_frame_size;
         // What is thrown away costs no memory, whatever its size.
-        if header.payload_len > limit && matches!(self.state, State::Open) {
-            return Err(ProtocolError::FrameTooLarge { length: header.payload_len, limit });
+        match announced.filter(|length| *length > limit && matches!(self.state, State::Open)) {
+            Some(length) => Err(ProtocolError::FrameTooLarge { length, limit }),
+            None => Ok(header),
         }
-        Ok(Some((header, len)))
     }
 
     /// RFC 6455 §5.2 (reserved bits) and §5.4 (the order of fragments).
@@ -336,12 +340,11 @@ impl Connection {
         if bits != 0 {
             return Err(ProtocolError::ReservedBits { bits });
         }
-        match (Opcode::from_bits(first)?, self.reading.has_unfinished_message()) {
-            (Opcode::Continuation, false) => Err(ProtocolError::UnexpectedContinuation),
-            (opcode @ (Opcode::Text | Opcode::Binary), true) => {
-                Err(ProtocolError::MessageAmidFragments { opcode: opcode.bits() })
-            }
-            _ => Ok(()),
+        match (first & 0x0f, self.reading.has_unfinished_message()) {
+            (0, false) => Err(ProtocolError::UnexpectedContinuation),
+            // Reserved ones, too: amid fragments only the order is told, as the reference does.
+            (opcode @ 1..=7, true) => Err(ProtocolError::MessageAmidFragments { opcode }),
+            _ => Opcode::from_bits(first).map(drop),
         }
     }
 
