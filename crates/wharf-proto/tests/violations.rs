@@ -64,7 +64,7 @@ fn c9_11_an_unmasked_frame_from_a_client_fails_with_1002() {
 }
 
 #[test]
-fn c9_12_c9_20_a_length_not_in_its_shortest_form_fails_with_1002() {
+fn c9_12_a_length_not_in_its_shortest_form_fails_with_1002() {
     // RFC 6455 §5.2
     for length in [0_u16, 1, 125] {
         let reason = format!("Frame length {length} is not in its shortest form.");
