@@ -345,19 +345,6 @@ async fn c9_a_broken_rule_is_told_to_the_peer_even_while_it_goes_on_sending_mega
 }
 
 #[tokio::test]
-async fn c12_1_c12_3_a_silent_peer_is_pinged_and_then_dropped_without_a_close_frame() {
-    let grace = Duration::from_secs(1);
-    let config = ServerConfig::default().keepalive_interval(SHORT).keepalive_grace_period(grace);
-    let site = Site::with(config).await;
-    let (mut client, _connection) = site.pair().await;
-    assert_eq!(client.frame().await, ping(""));
-    client.send([pong("")]).await;
-    assert_eq!(client.frame().await, ping(""), "c12_5: the pong kept it, and the cycle goes on");
-    assert_eq!(site.close_event().await, (1006, "Peer not responding.".to_owned()));
-    client.sees_end().await;
-}
-
-#[tokio::test]
 async fn o8_disabled_there_is_a_ping_every_interval_and_no_drop() {
     let config = ServerConfig::default()
         .keepalive_interval(Duration::from_millis(10))

@@ -29,14 +29,14 @@ impl Handler for Teller {
     }
 }
 
-struct Told {
+struct Listened {
     client: Client,
     told: mpsc::UnboundedReceiver<String>,
     _site: Site,
     _connection: Connection,
 }
 
-impl Told {
+impl Listened {
     async fn open() -> Self {
         let site = Site::open().await;
         let (sender, told) = mpsc::unbounded_channel();
@@ -101,11 +101,11 @@ async fn c4_1_a_ping_of_any_length_is_answered_with_its_payload() {
 
 #[tokio::test]
 async fn c4_2_a_ping_between_fragments_is_answered_before_the_message_ends() {
-    let mut told = Told::open().await;
-    told.client.send([text("Hel").more_follows(), ping("x")]).await;
-    assert_eq!(told.client.frame().await, pong("x"));
-    told.client.send([continuation("lo")]).await;
-    told.sees(&["ping x", "message Hello"]).await;
+    let mut listened = Listened::open().await;
+    listened.client.send([text("Hel").more_follows(), ping("x")]).await;
+    assert_eq!(listened.client.frame().await, pong("x"));
+    listened.client.send([continuation("lo")]).await;
+    listened.sees(&["ping x", "message Hello"]).await;
 }
 
 /// Lets one ping go unanswered.
@@ -133,18 +133,18 @@ async fn c4_3_only_the_ping_that_a_handler_cancels_goes_unanswered() {
 
 #[tokio::test]
 async fn c4_4_a_pong_is_told_with_its_payload_and_nothing_is_sent() {
-    let mut told = Told::open().await;
-    told.client.send([pong(""), pong("late"), pong([b'x'; 125])]).await;
-    told.sees(&["pong ", "pong late", &format!("pong {}", "x".repeat(125))]).await;
-    sees_nothing_more(&mut told.client).await;
+    let mut listened = Listened::open().await;
+    listened.client.send([pong(""), pong("late"), pong([b'x'; 125])]).await;
+    listened.sees(&["pong ", "pong late", &format!("pong {}", "x".repeat(125))]).await;
+    sees_nothing_more(&mut listened.client).await;
 }
 
 #[tokio::test]
 async fn c4_5_text_ping_text_in_one_segment_are_told_in_that_order() {
-    let mut told = Told::open().await;
-    told.client.send([text("1"), ping("p"), text("2"), pong("q"), binary("3")]).await;
-    told.sees(&["message 1", "ping p", "message 2", "pong q", "message 3"]).await;
-    assert_eq!(told.client.frame().await, pong("p"));
+    let mut listened = Listened::open().await;
+    listened.client.send([text("1"), ping("p"), text("2"), pong("q"), binary("3")]).await;
+    listened.sees(&["message 1", "ping p", "message 2", "pong q", "message 3"]).await;
+    assert_eq!(listened.client.frame().await, pong("p"));
 }
 
 #[tokio::test]
