@@ -73,6 +73,7 @@ pub struct Header {
     /// The key that the payload is masked with; a client masks every frame, a server none (RFC 6455 §5.1).
     pub mask: Option<MaskingKey>,
     /// The payload's length in bytes, below 2^63.
+    #[doc(alias = "length")]
     pub payload_len: u64,
 }
 
@@ -80,6 +81,21 @@ impl Header {
     /// A header without reserved bits and without a mask.
     pub const fn new(fin: bool, opcode: Opcode, payload_len: u64) -> Self {
         Self { fin, reserved: 0, opcode, mask: None, payload_len }
+    }
+
+    /// The first reserved bit; permessage-deflate gives it a meaning (RFC 7692 §6).
+    pub const fn rsv1(&self) -> bool {
+        self.reserved & 0b100 != 0
+    }
+
+    /// The second reserved bit, without a meaning so far.
+    pub const fn rsv2(&self) -> bool {
+        self.reserved & 0b010 != 0
+    }
+
+    /// The third reserved bit, without a meaning so far.
+    pub const fn rsv3(&self) -> bool {
+        self.reserved & 0b001 != 0
     }
 
     /// Reads a header from the front of `bytes`: the header and its length in bytes, or `None` while it is

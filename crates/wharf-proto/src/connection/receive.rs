@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::Connection;
 use super::input::Input;
 use super::state::State;
-use crate::close::Close;
+use crate::close::{Close, CloseCode};
 use crate::error::ProtocolError;
 use crate::frame::{Header, Opcode};
 use crate::mask::MaskingKey;
@@ -28,12 +28,13 @@ pub enum Event<'a> {
     Pong(Cow<'a, [u8]>),
 }
 
-/// A frame as it came: payload unmasked, and for a Close without its code (the reference's `binaryPayload`).
+/// A frame as it came, its payload unmasked.
+#[doc(alias = "WebSocketFrame")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
     /// The header; its mask is what the payload was masked with.
     pub header: Header,
-    /// The payload, unmasked.
+    /// The payload, unmasked; of a Close with its code, as it came. See [`binary_payload`](Self::binary_payload).
     pub payload: Cow<'a, [u8]>,
 }
 
@@ -52,6 +53,22 @@ impl Frame<'_> {
             Opcode::Ping => Some(Event::Ping(Cow::Borrowed(payload))),
             Opcode::Pong => Some(Event::Pong(Cow::Borrowed(payload))),
             _ => None,
+        }
+    }
+
+    /// The code of a Close frame; `None` where it has none, and for every other frame.
+    #[doc(alias = "closeStatus")]
+    pub fn close_code(&self) -> Option<CloseCode> {
+        let code = self.payload.first_chunk().filter(|_| self.header.opcode == Opcode::Close);
+        code.map(|code| CloseCode::new(u16::from_be_bytes(*code)))
+    }
+
+    /// The payload, unmasked; of a Close the reason alone, without the code before it (RFC 6455 §5.5.1).
+    #[doc(alias = "binaryPayload")]
+    pub fn binary_payload(&self) -> &[u8] {
+        match self.header.opcode {
+            Opcode::Close => self.payload.get(2..).unwrap_or_default(),
+            _ => &self.payload,
         }
     }
 
