@@ -27,7 +27,7 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    /// The opcode that the low four bits of `bits` name.
+    /// The opcode that the low four bits of `bits` name (RFC 6455 §5.2).
     ///
     /// # Errors
     /// [`ProtocolError::ReservedOpcode`] for 3–7 and 11–15.
@@ -77,7 +77,8 @@ pub struct Header {
 }
 
 impl Header {
-    /// A header without reserved bits and without a mask.
+    /// A header without a mask, and without the reserved bits that only an extension may set (RFC 6455 §5.2), once the
+    /// handshake has agreed on it (RFC 6455 §9.1).
     pub const fn new(fin: bool, opcode: Opcode, payload_len: u64) -> Self {
         Self { fin, reserved: 0, opcode, mask: None, payload_len }
     }
@@ -87,7 +88,8 @@ impl Header {
     ///
     /// # Errors
     /// The rules that hold for every frame, whoever sends it: a reserved opcode, a control frame that is
-    /// fragmented or longer than 125 bytes, a length that is not in its shortest form or has its top bit set.
+    /// fragmented or longer than 125 bytes (RFC 6455 §5.4, §5.5), a length that is not in its shortest form or has its
+    /// top bit set (RFC 6455 §5.2).
     pub fn read(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some(&first) = bytes.first() else { return Ok(None) };
         let opcode = Opcode::from_bits(first)?;
@@ -123,7 +125,8 @@ impl Header {
         Ok(Some((Self { fin, reserved: (first >> 4) & 0b111, opcode, mask, payload_len }, len)))
     }
 
-    /// Appends the header to `output`, its length in the shortest form.
+    /// Appends the header to `output`, its length in the shortest form (RFC 6455 §5.2). With a key its mask bit is set
+    /// (RFC 6455 §5.3).
     pub fn write(&self, output: &mut Vec<u8>) {
         let mut bytes = [0; MAX_HEADER_LEN];
         bytes[0] = (u8::from(self.fin) << 7) | ((self.reserved & 0b111) << 4) | self.opcode.bits();

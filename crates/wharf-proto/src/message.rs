@@ -94,7 +94,7 @@ impl<'a> MessageRef<'a> {
         }
     }
 
-    /// The opcode of its first frame.
+    /// The opcode of its first frame (RFC 6455 §6.1).
     pub const fn opcode(&self) -> Opcode {
         match self {
             Self::Text(_) => Opcode::Text,
@@ -152,7 +152,8 @@ enum Content {
 }
 
 impl PartialMessage {
-    /// A message that a text or binary frame begins, to be assembled, or to be handed on frame by frame.
+    /// A message of the type that its first frame names (RFC 6455 §6.2), to be assembled, or to be handed on frame by
+    /// frame.
     pub(crate) fn begin(opcode: Opcode, assemble: bool) -> Self {
         let content = match (opcode, assemble) {
             (Opcode::Text, true) => Content::Text { text: String::new(), split: SplitCharacter::default() },
@@ -175,7 +176,7 @@ impl PartialMessage {
         self.content = Content::Discarded;
     }
 
-    /// Counts a fragment by its header. The limit on the sum is for what is assembled.
+    /// Counts a fragment by its header (RFC 6455 §10.4). The limit on the sum is for what is assembled.
     pub(crate) fn announce(
         &mut self,
         payload_len: u64,
@@ -200,7 +201,7 @@ impl PartialMessage {
         Ok(())
     }
 
-    /// Takes the next bytes, unmasked, of a fragment's payload.
+    /// Takes the next bytes, unmasked, of a fragment's payload, wherever frames and reads were cut (RFC 6455 §5.4).
     pub(crate) fn append(&mut self, chunk: &[u8]) -> Result<(), ProtocolError> {
         match &mut self.content {
             Content::Text { text, split } => split.check(chunk, |complete| text.push_str(complete))?,
@@ -225,7 +226,8 @@ impl PartialMessage {
         }
     }
 
-    /// The message, now that its last fragment has come; `None` where its frames were handed on or discarded.
+    /// The message, now that its last fragment has come; `None` where its frames were handed on or discarded. A text may not
+    /// end within a character (RFC 6455 §5.6).
     pub(crate) fn end(self) -> Result<Option<Message>, ProtocolError> {
         match self.content {
             Content::Text { split, .. } | Content::FramesOfText { split, .. } if !split.is_none() => {

@@ -109,7 +109,7 @@ pub(super) fn trim(value: &[u8]) -> &[u8] {
     &value[start..end]
 }
 
-/// `value` as text, if it is nothing but blanks and visible ASCII.
+/// `value` as text, if it is nothing but blanks and visible ASCII, and so no broken UTF-8 either (RFC 6455 §8.1).
 pub(super) fn text(value: &[u8]) -> Option<&str> {
     std::str::from_utf8(value).ok().filter(|text| text.bytes().all(is_text_byte))
 }
