@@ -78,8 +78,8 @@ pub enum HandshakeError {
         /// What came.
         version: HttpVersion,
     },
-    /// The target must name a resource: a path, or an absolute URL (RFC 6455 §4.2.1 item 1).
-    #[error("Client must ask for a path or an absolute URL, not \"{target}\".")]
+    /// The target must name a resource: a path, or an absolute URL of HTTP (RFC 6455 §4.2.1 item 1).
+    #[error("Client must ask for a path or an absolute URL of HTTP, not \"{target}\".")]
     Target {
         /// What came.
         target: String,
@@ -377,6 +377,14 @@ pub enum FieldError {
     Name {
         /// What was given.
         name: String,
+    },
+    /// The value of an extension's parameter is not a token (RFC 6455 §9.1).
+    #[error("the parameter {name} of an extension has the value \"{value}\", which is not a token")]
+    ExtensionValue {
+        /// The parameter.
+        name: String,
+        /// What was given.
+        value: String,
     },
     /// The value holds something other than blanks and visible ASCII.
     #[error(

@@ -316,16 +316,13 @@ fn first(fields: &Fields<'_>, name: &str) -> String {
     fields.get(name).map(excerpt).unwrap_or_default()
 }
 
-/// Whether a request target names a resource: a path or an absolute URL, without blanks and control
-/// characters.
+/// Whether a request target names a resource: a path, or an absolute URL of HTTP (RFC 6455 §4.2.1 item 1), without blanks
+/// and control characters.
 fn is_target(target: &str) -> bool {
     let is_clean = target.bytes().all(|byte| byte > b' ' && byte != 0x7f);
-    let is_scheme = |scheme: &str| {
-        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-    };
+    let is_http = |scheme: &str| ["http", "https"].iter().any(|http| http.eq_ignore_ascii_case(scheme));
     is_clean
-        && (target.starts_with('/') || target.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme)))
+        && (target.starts_with('/') || target.split_once("://").is_some_and(|(scheme, _)| is_http(scheme)))
 }
 
 /// Whether `host` has only characters that a host and a port can have (RFC 3986 §3.2.2, §3.2.3). Whether it
