@@ -124,7 +124,7 @@ impl Connection {
     pub const fn ending(&self) -> Option<&Ending> {
         match &self.state {
             State::Ended { ending, .. } => Some(ending),
-            State::Open | State::AwaitingClose { .. } => None,
+            State::Open | State::SendingClose { .. } | State::AwaitingClose { .. } => None,
         }
     }
 

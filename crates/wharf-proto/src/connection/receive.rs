@@ -276,7 +276,7 @@ impl Connection {
     }
 
     /// Acts on a control frame (RFC 6455 §5.5, §6.2), which may stand between the fragments of a message
-    /// (RFC 6455 §5.4). A ping is owed a pong (RFC 6455 §5.5.2).
+    /// (RFC 6455 §5.4). A ping is owed a pong until the peer says Close (RFC 6455 §5.5.2).
     fn control_frame<'i>(
         &mut self,
         header: Header,
@@ -287,10 +287,12 @@ impl Connection {
         let is_open = matches!(self.state, State::Open);
         match header.opcode {
             Opcode::Close => self.peer_closed(&payload, output, now)?,
-            Opcode::Ping if is_open => self.owed_pong = Some(payload.as_ref().into()),
+            Opcode::Ping => self.owed_pong = Some(payload.as_ref().into()),
             _ => {}
         }
         if !is_open {
+            // Nobody is told of a ping after our Close, so nobody can cancel its answer.
+            self.settle_pong(output);
             return Ok(Taken::Frame);
         }
         if !self.config.assemble_fragments {

@@ -94,15 +94,18 @@ impl Connection {
         if matches!(self.state, State::Open) { Ok(()) } else { Err(CommandError::Closed) }
     }
 
-    /// Writes the pong that is owed, with the ping's payload (RFC 6455 §5.5.3), if the output has room for it. Only for a driver that stops between two events;
-    /// [`receive`](Self::receive) does it by itself.
+    /// Writes the pong that is owed, with the ping's payload (RFC 6455 §5.5.3), if the output has room for it. Only for a
+    /// driver that stops between two events; [`receive`](Self::receive) does it by itself.
     pub fn settle_pong(&mut self, output: &mut Vec<u8>) {
-        if self.owed_pong.is_none() || output.len() > PONGS_WAIT_ABOVE {
+        // Behind a Close that waits, pongs would keep the output from ever being empty.
+        let waits = output.len() > PONGS_WAIT_ABOVE || matches!(self.state, State::SendingClose { .. });
+        if self.owed_pong.is_none() || waits {
             return;
         }
-        if let Some(payload) = self.owed_pong.take() {
-            // Closed meanwhile: then it is not owed any more.
-            let _ = self.control(Opcode::Pong, &payload, output);
+        if let Some(payload) = self.owed_pong.take()
+            && !matches!(self.state, State::Ended { .. })
+        {
+            self.write_control(Opcode::Pong, &payload, output);
         }
     }
 
