@@ -222,6 +222,7 @@ mod tests {
 
     #[test]
     fn c5_5_codes_that_never_go_out_are_refused() {
+        // RFC 6455 §7.4.1
         for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535] {
             let code = CloseCode::new(code);
             assert_eq!(Close::new(code, ""), Err(CloseError::Unsendable { code }));
@@ -230,6 +231,7 @@ mod tests {
 
     #[test]
     fn c5_11_a_reason_over_123_bytes_is_refused() {
+        // RFC 6455 §5.5
         assert!(Close::new(CloseCode::NORMAL, "x".repeat(123)).is_ok());
         let refused = Close::new(CloseCode::NORMAL, "é".repeat(62));
         assert_eq!(refused, Err(CloseError::ReasonTooLong { length: 124 }));

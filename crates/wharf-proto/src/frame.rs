@@ -217,6 +217,7 @@ mod tests {
 
     #[test]
     fn f1_5_lengths_are_written_in_their_shortest_form() {
+        // RFC 6455 §5.2
         for (length, bytes) in [(125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
             assert_eq!(written(Header::new(true, Opcode::Text, length)).len(), bytes);
         }
@@ -224,6 +225,7 @@ mod tests {
 
     #[test]
     fn c9_20_lengths_in_a_longer_form_than_needed_are_refused() {
+        // RFC 6455 §5.2
         assert_eq!(Header::read(&[0x81, 126, 0, 125]), Err(ProtocolError::LengthNotMinimal { length: 125 }));
         assert_eq!(
             Header::read(&[0x81, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff]),
@@ -233,6 +235,7 @@ mod tests {
 
     #[test]
     fn a_length_with_its_top_bit_set_is_refused() {
+        // RFC 6455 §5.2
         let bytes = [0x82, 127, 0x80, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(Header::read(&bytes), Err(ProtocolError::LengthTopBitSet { length: 1 << 63 }));
     }

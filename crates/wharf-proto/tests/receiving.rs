@@ -18,6 +18,7 @@ fn frame_mode() -> Config {
 
 #[test]
 fn c11_1_text_and_binary_come_with_their_exact_content() {
+    // RFC 6455 §5.4, §6.2
     let seen = outcome_of([text("Hëllo"), binary([0, 255, 7]), text(""), binary("")]);
     let binary: Vec<u8> = vec![0, 255, 7];
     assert_eq!(seen.events, [message("Hëllo"), message(binary), message(""), message(Vec::new())]);
@@ -26,6 +27,7 @@ fn c11_1_text_and_binary_come_with_their_exact_content() {
 
 #[test]
 fn f1_4_the_examples_of_the_rfc_are_read_and_written() {
+    // RFC 6455 §6.1, §6.2
     // RFC 6455 §5.7: a masked "Hello", and the same unmasked from the server.
     let mut server = Server::open();
     server.reads(&[0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
@@ -43,6 +45,7 @@ fn f1_4_the_examples_of_the_rfc_are_read_and_written() {
 
 #[test]
 fn c11_2_fragments_become_one_message() {
+    // RFC 6455 §5.4, §6.2
     let seen = outcome_of([
         text("Hel").more_follows(),
         continuation("").more_follows(),
@@ -55,6 +58,7 @@ fn c11_2_fragments_become_one_message() {
 
 #[test]
 fn c4_1_a_ping_is_answered_with_its_payload() {
+    // RFC 6455 §5.5.2, §5.5.3, §6.2
     for payload in [vec![], vec![1], vec![7; 125]] {
         let seen = outcome_of([ping(&payload)]);
         assert_eq!((seen.events, seen.answers), (vec![Seen::Ping(payload.clone())], vec![pong(&payload)]));
@@ -111,6 +115,7 @@ fn while_output_waits_only_the_latest_ping_is_owed_a_pong() {
 
 #[test]
 fn c9_1_a_reserved_bit_fails_with_1002() {
+    // RFC 6455 §5.2
     for first in [0xc1, 0xa1, 0x91] {
         let reason = "Unsupported usage of rsv bits without negotiated extension.";
         assert_fails(&Config::default(), &[first], CloseCode::PROTOCOL_ERROR, reason);
@@ -119,6 +124,7 @@ fn c9_1_a_reserved_bit_fails_with_1002() {
 
 #[test]
 fn c9_2_a_reserved_opcode_fails_with_1002() {
+    // RFC 6455 §5.2
     for opcode in [3_u8, 7, 11, 15] {
         let reason = format!("Unrecognized Opcode: {opcode:#x}");
         assert_fails(&Config::default(), &[0x80 | opcode], CloseCode::PROTOCOL_ERROR, &reason);
@@ -127,18 +133,21 @@ fn c9_2_a_reserved_opcode_fails_with_1002() {
 
 #[test]
 fn c9_3_a_control_frame_over_125_bytes_fails_with_1002_from_its_second_byte() {
+    // RFC 6455 §5.5
     let reason = "Illegal control frame longer than 125 bytes.";
     assert_fails(&Config::default(), &[0x89, 0xfe], CloseCode::PROTOCOL_ERROR, reason);
 }
 
 #[test]
 fn c9_4_a_fragmented_control_frame_fails_with_1002_from_its_first_byte() {
+    // RFC 6455 §5.4
     let reason = "Control frames must not be fragmented.";
     assert_fails(&Config::default(), &[0x09], CloseCode::PROTOCOL_ERROR, reason);
 }
 
 #[test]
 fn c9_5_a_continuation_without_a_start_fails_with_1002() {
+    // RFC 6455 §5.4
     let reason = "Unexpected Continuation Frame";
     assert_fails(&Config::default(), &[0x80], CloseCode::PROTOCOL_ERROR, reason);
     let after_a_whole_message = [text("x").masked(), vec![0x00]].concat();
@@ -147,6 +156,7 @@ fn c9_5_a_continuation_without_a_start_fails_with_1002() {
 
 #[test]
 fn c9_6_a_message_amid_fragments_fails_with_1002() {
+    // RFC 6455 §5.4
     let bytes = bytes_of(&[text("a").more_follows(), text("b")]);
     let reason = "Illegal frame opcode 0x1 received in middle of fragmented message.";
     assert_fails(&Config::default(), &bytes, CloseCode::PROTOCOL_ERROR, reason);
@@ -154,6 +164,7 @@ fn c9_6_a_message_amid_fragments_fails_with_1002() {
 
 #[test]
 fn c9_8_a_frame_over_its_limit_fails_with_1009_from_its_header() {
+    // RFC 6455 §10.4
     let config = with_limits(Limits { max_frame_size: 10, ..Limits::default() });
     let seen = outcome_at_every_split(&config, &binary([1; 10]).masked());
     assert_eq!(seen.events, [message(vec![1; 10])]);
@@ -164,6 +175,7 @@ fn c9_8_a_frame_over_its_limit_fails_with_1009_from_its_header() {
 
 #[test]
 fn c9_9_fragments_over_the_message_limit_fail_with_1009_from_the_header_that_passes_it() {
+    // RFC 6455 §10.4
     let config = with_limits(Limits { max_message_size: 10, ..Limits::default() });
     let fits = [binary([1; 5]).more_follows(), continuation([2; 5])];
     assert_eq!(outcome_at_every_split(&config, &bytes_of(&fits)).events.len(), 1);
@@ -178,6 +190,7 @@ fn c9_9_fragments_over_the_message_limit_fail_with_1009_from_the_header_that_pas
 
 #[test]
 fn c9_10_text_that_is_not_utf8_fails_with_1007() {
+    // RFC 6455 §5.6, §8.1
     for payload in [&b"\xff"[..], b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"cut \xf0\x9f"] {
         let bytes = text(payload).masked();
         assert_fails(&Config::default(), &bytes, CloseCode::INVALID_DATA, "Invalid UTF-8 Data Received");
@@ -196,6 +209,7 @@ fn c9_15_text_that_is_not_utf8_fails_while_its_frame_is_incomplete() {
 
 #[test]
 fn c9_16_a_character_may_be_split_over_fragments_with_a_ping_between() {
+    // RFC 6455 §5.6
     let (head, tail) = "€".as_bytes().split_at(1);
     let seen = outcome_of([text(head).more_follows(), ping(""), continuation(tail)]);
     assert_eq!(seen.events.last(), Some(&message("€")));
@@ -208,6 +222,7 @@ fn c9_17_a_byte_order_mark_is_data() {
 
 #[test]
 fn c9_14_huge_announced_lengths_fail_and_take_no_memory() {
+    // RFC 6455 §10.4
     for length in [(1_u64 << 32) - 1, 1 << 32, (1 << 63) - 1] {
         let bytes = [&[0x82, 0xff][..], &length.to_be_bytes(), &[0; 4]].concat();
         let reason = format!("Frame size of {length} bytes exceeds maximum accepted frame size");
@@ -228,6 +243,7 @@ fn with_unlimited_frames_an_announced_length_takes_no_memory_before_its_bytes() 
 
 #[test]
 fn c9_18_empty_fragments_take_no_memory_and_are_counted() {
+    // RFC 6455 §10.4
     let limits = Limits { max_fragments: 100_001, ..Limits::default() };
     let mut server = Server::with(with_limits(limits));
     server.peer_sends([binary("").more_follows()]);
@@ -256,6 +272,7 @@ fn c9_19_an_unmasked_frame_from_a_client_fails_with_1002() {
 
 #[test]
 fn k9_1_a_masked_frame_from_a_server_fails_with_1002() {
+    // RFC 6455 §5.1
     let now = std::time::Instant::now();
     let key = wharf_proto::mask::MaskingKey([1, 2, 3, 4]);
     let mut client = Connection::client(Config::default().into(), move || key, now);
@@ -353,6 +370,7 @@ proptest! {
         cuts in proptest::collection::vec(0usize..600, 0..6),
         assemble_fragments in any::<bool>(),
     ) {
+        // RFC 6455 §6.2
         let config = Config { assemble_fragments, ..Config::default() };
         let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
         cuts.sort_unstable();
@@ -364,6 +382,7 @@ proptest! {
 
     #[test]
     fn no_bytes_panic_the_connection(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        // RFC 6455 §10.7
         outcome(&Config::default(), bytes.chunks(7));
     }
 }

@@ -20,6 +20,7 @@ async fn patient() -> Site {
 
 #[tokio::test]
 async fn c1_1_c2_1_c2_2_messages_go_both_ways_as_what_they_are() {
+    // RFC 6455 §6.1
     let site = Site::open().await;
     let (mut client, connection) = site.pair().await;
     assert!(connection.is_connected() && connection.ending().is_none() && connection.extensions().is_empty());
@@ -48,6 +49,7 @@ async fn o5_a_message_over_the_threshold_goes_out_in_fragments() {
 
 #[tokio::test]
 async fn c2_4_a_send_after_close_or_after_the_end_hands_the_message_back_and_changes_nothing() {
+    // RFC 6455 §5.5.1
     let site = patient().await;
     let (mut client, connection) = site.pair().await;
     connection.close(CloseCode::new(4001), Some("why")).unwrap();
@@ -109,6 +111,7 @@ async fn c5_5_codes_that_may_not_be_sent_are_errors_and_the_connection_stays_ope
 
 #[tokio::test]
 async fn c5_7_the_peers_answer_makes_the_server_end_tcp_first() {
+    // RFC 6455 §5.5.1
     let site = patient().await;
     let (mut client, connection) = site.pair().await;
     connection.close(CloseCode::new(4001), Some("why")).unwrap();
@@ -242,6 +245,7 @@ async fn c7_1_c7_2_the_peers_close_is_answered_with_its_code_and_told() {
 
 #[tokio::test]
 async fn c7_8_after_the_closing_handshake_the_server_ends_tcp_though_the_peer_never_does() {
+    // RFC 6455 §5.5.1
     let site = Site::with(ServerConfig::default().close_timeout(SHORT)).await;
     let (mut client, _connection) = site.pair().await;
     client.send([close(1000, "")]).await;
