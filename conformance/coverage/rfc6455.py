@@ -77,6 +77,8 @@ def gaps(rules, sources):
     found = []
     for rule in rules:
         if rule.open:
+            if rule.keeps or rule.tests:
+                found.append(f"{rule.id} is open, and names what keeps or proves it; one of the two is not so")
             continue
         if not rule.keeps:
             found.append(f"{rule.id} names no line that keeps it; add keeps, or open with the reason")
@@ -111,13 +113,17 @@ def render(rules, others, sources):
     lines += ["## Rules for a server or a client", ""]
     lines += ["| rule | binds | sentence | kept at | proved by |", "|---|---|---|---|---|"]
     for rule in in_order(rules):
-        text = rule.text + (f"<br>*{rule.note}*" if rule.note else "")
+        text = escaped(rule.text) + (f"<br>*{escaped(rule.note)}*" if rule.note else "")
         keeps = "<br>".join(link(sources, rule, anchor, sources.item(anchor)) for anchor in rule.keeps)
         tests = "<br>".join(link(sources, rule, anchor, sources.test(anchor)) for anchor in rule.tests)
         lines.append(f"| {rule.id} | {rule.binds} | {text} | {keeps or rule.open} | {tests or rule.open} |")
     lines += ["", "## Rules for others", "", "| rule | binds | sentence | why it is not ours |", "|---|---|---|---|"]
-    lines += [f"| {other.id} | {other.binds} | {other.text} | {other.why} |" for other in in_order(others)]
+    lines += [f"| {other.id} | {other.binds} | {escaped(other.text)} | {other.why} |" for other in in_order(others)]
     return "\n".join(lines) + "\n"
+
+
+def escaped(text):
+    return text.replace("|", "\\|")
 
 
 def in_order(entries):
