@@ -7,11 +7,11 @@ use std::time::Instant;
 use super::Connection;
 use super::input::Input;
 use super::state::State;
-use crate::close::Close;
+use crate::close::{Close, CloseCode};
 use crate::error::ProtocolError;
 use crate::frame::{Header, Opcode};
 use crate::mask::MaskingKey;
-use crate::message::{MessageCow, MessageRef, PartialMessage};
+use crate::message::{Message, MessageCow, MessageRef, PartialMessage};
 
 /// What came from the peer, lent out of the input where it lies there in one piece.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,12 +28,13 @@ pub enum Event<'a> {
     Pong(Cow<'a, [u8]>),
 }
 
-/// A frame as it came: payload unmasked, and for a Close without its code (the reference's `binaryPayload`).
+/// A frame as it came, its payload unmasked.
+#[doc(alias = "WebSocketFrame")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
     /// The header; its mask is what the payload was masked with.
     pub header: Header,
-    /// The payload, unmasked.
+    /// The payload, unmasked; of a Close with its code, as it came. See [`binary_payload`](Self::binary_payload).
     pub payload: Cow<'a, [u8]>,
 }
 
@@ -52,6 +53,35 @@ impl Frame<'_> {
             Opcode::Ping => Some(Event::Ping(Cow::Borrowed(payload))),
             Opcode::Pong => Some(Event::Pong(Cow::Borrowed(payload))),
             _ => None,
+        }
+    }
+
+    /// The message that the frame is by itself, without a copy where the payload is owned; `None` for any other.
+    pub fn into_message(self) -> Option<Message> {
+        match self.header {
+            Header { fin: true, opcode: Opcode::Text, .. } => {
+                String::from_utf8(self.payload.into_owned()).ok().map(Message::Text)
+            }
+            Header { fin: true, opcode: Opcode::Binary, .. } => {
+                Some(Message::Binary(self.payload.into_owned().into()))
+            }
+            _ => None,
+        }
+    }
+
+    /// The code of a Close frame; `None` where it has none, and for every other frame.
+    #[doc(alias = "closeStatus")]
+    pub fn close_code(&self) -> Option<CloseCode> {
+        let code = self.payload.first_chunk().filter(|_| self.header.opcode == Opcode::Close);
+        code.map(|code| CloseCode::new(u16::from_be_bytes(*code)))
+    }
+
+    /// The payload, unmasked; of a Close the reason alone, without the code before it (RFC 6455 §5.5.1).
+    #[doc(alias = "binaryPayload")]
+    pub fn binary_payload(&self) -> &[u8] {
+        match self.header.opcode {
+            Opcode::Close => self.payload.get(2..).unwrap_or_default(),
+            _ => &self.payload,
         }
     }
 
@@ -328,13 +358,17 @@ impl Connection {
                 self.judge_mask_bit(second & 0x80 != 0)?;
             }
         }
-        let Some((header, len)) = Header::read(bytes)? else { return Ok(None) };
+        let header = Header::read(bytes)?;
+        let announced = match &header {
+            Some((header, _)) => Some(header.payload_len),
+            None => Header::announced_len(bytes)?,
+        };
         let limit = self.config.limits.max_frame_size;
         // What is thrown away costs no memory, whatever its size.
-        if header.payload_len > limit && matches!(self.state, State::Open) {
-            return Err(ProtocolError::FrameTooLarge { length: header.payload_len, limit });
+        match announced.filter(|length| *length > limit && matches!(self.state, State::Open)) {
+            Some(length) => Err(ProtocolError::FrameTooLarge { length, limit }),
+            None => Ok(header),
         }
-        Ok(Some((header, len)))
     }
 
     /// The reserved bits (RFC 6455 §5.2), and the order of fragments (RFC 6455 §5.4).
@@ -343,12 +377,11 @@ impl Connection {
         if bits != 0 {
             return Err(ProtocolError::ReservedBits { bits });
         }
-        match (Opcode::from_bits(first)?, self.reading.has_unfinished_message()) {
-            (Opcode::Continuation, false) => Err(ProtocolError::UnexpectedContinuation),
-            (opcode @ (Opcode::Text | Opcode::Binary), true) => {
-                Err(ProtocolError::MessageAmidFragments { opcode: opcode.bits() })
-            }
-            _ => Ok(()),
+        match (first & 0x0f, self.reading.has_unfinished_message()) {
+            (0, false) => Err(ProtocolError::UnexpectedContinuation),
+            // Reserved ones, too: amid fragments only the order is told, as the reference does.
+            (opcode @ 1..=7, true) => Err(ProtocolError::MessageAmidFragments { opcode }),
+            _ => Opcode::from_bits(first).map(drop),
         }
     }
 
