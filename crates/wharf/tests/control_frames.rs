@@ -155,6 +155,8 @@ async fn a_ping_is_refused_once_the_connection_closes() {
     assert_eq!(connection.ping(""), Err(ControlError::Closed));
     assert_eq!(connection.pong(""), Err(ControlError::Closed));
     assert_eq!(client.frame().await, close(1000, ""));
-    client.send([ping("not answered"), close(1000, "")]).await;
+    // The peer's own is answered until it says Close: RFC 6455 §5.5.2.
+    client.send([ping("answered"), close(1000, ""), ping("late")]).await;
+    assert_eq!(client.frame().await, pong("answered"));
     client.sees_end().await;
 }
