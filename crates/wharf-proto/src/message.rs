@@ -208,8 +208,8 @@ impl PartialMessage {
         self.content = Content::Discarded;
     }
 
-    /// Counts a fragment by its header (RFC 6455 §10.4). The limits on the sum are for what is assembled: frames that are
-    /// handed on are held back by whoever takes them.
+    /// Counts a fragment by its header (RFC 6455 §10.4). The limits on the sum are for what is assembled: frames that
+    /// are handed on are held back by whoever takes them.
     pub(crate) fn announce(
         &mut self,
         payload_len: u64,
