@@ -38,7 +38,7 @@ use crate::proto::{Close, CloseCode, CloseError, Message};
 /// ```
 #[doc(alias = "WebSocketConnection")]
 pub struct Connection {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What the handles, the driver and the server share of one connection.
@@ -116,7 +116,7 @@ impl Connection {
 
     /// Sends a message: text goes out as text, bytes as binary. Waits while as much is waiting to be sent as
     /// [`max_buffered_amount`](crate::ServerConfig::max_buffered_amount) allows. Messages of one task go out in
-    /// its order. It returns when the message is queued; [`drained`](Self::drained) tells when it has left.
+    /// its order. It returns when the message is queued; [`flush`](Self::flush) tells when it has left.
     ///
     /// Cancel safe: dropped before it returns, nothing was sent.
     ///
@@ -210,7 +210,8 @@ impl Connection {
         self.shared.driver.wake();
     }
 
-    /// Waits until everything sent before has been given to the socket, or cannot be any more.
+    /// Waits until nothing waits to be sent: everything has been given to the socket, or cannot be any more.
+    /// [`flush`](Self::flush) waits for no more than what was sent before it, and tells whether that has left.
     ///
     /// Cancel safe.
     #[doc(alias = "drain")]
