@@ -121,4 +121,10 @@ pub enum CommandError {
         /// Its length in bytes.
         length: usize,
     },
+    /// A message is sent frame by frame and has not ended: no other may begin (RFC 6455 §5.4).
+    #[error("a message is being sent frame by frame, and no other may begin before its end")]
+    MessageUnfinished,
+    /// A frame composed by hand that the peer would refuse.
+    #[error("the frame would break the protocol: {0}")]
+    InvalidFrame(#[from] ProtocolError),
 }

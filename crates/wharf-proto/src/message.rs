@@ -7,6 +7,25 @@ use crate::frame::Opcode;
 use crate::limits::Limits;
 use crate::utf8::SplitCharacter;
 
+/// What a message holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    /// UTF-8.
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
+impl MessageKind {
+    /// The opcode of its first frame.
+    pub const fn opcode(self) -> Opcode {
+        match self {
+            Self::Text => Opcode::Text,
+            Self::Binary => Opcode::Binary,
+        }
+    }
+}
+
 /// A message that is owned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
@@ -28,6 +47,14 @@ impl Message {
     /// The content, of either kind.
     pub fn as_bytes(&self) -> &[u8] {
         self.as_ref().as_bytes()
+    }
+
+    /// The content, of either kind, without a copy.
+    pub fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Text(text) => text.into(),
+            Self::Binary(bytes) => bytes,
+        }
     }
 
     /// The content's length in bytes.
@@ -94,12 +121,17 @@ impl<'a> MessageRef<'a> {
         }
     }
 
+    /// Whether it is text or binary.
+    pub const fn kind(&self) -> MessageKind {
+        match self {
+            Self::Text(_) => MessageKind::Text,
+            Self::Binary(_) => MessageKind::Binary,
+        }
+    }
+
     /// The opcode of its first frame.
     pub const fn opcode(&self) -> Opcode {
-        match self {
-            Self::Text(_) => Opcode::Text,
-            Self::Binary(_) => Opcode::Binary,
-        }
+        self.kind().opcode()
     }
 }
 
@@ -175,7 +207,8 @@ impl PartialMessage {
         self.content = Content::Discarded;
     }
 
-    /// Counts a fragment by its header. The limit on the sum is for what is assembled.
+    /// Counts a fragment by its header. The limits on the sum are for what is assembled: frames that are handed on
+    /// are held back by whoever takes them.
     pub(crate) fn announce(
         &mut self,
         payload_len: u64,
@@ -187,10 +220,10 @@ impl PartialMessage {
         if matches!(self.content, Content::Discarded) {
             return Ok(());
         }
-        if self.fragments > limits.max_fragments {
+        let is_assembled = matches!(self.content, Content::Text { .. } | Content::Binary(_));
+        if is_assembled && self.fragments > limits.max_fragments {
             return Err(ProtocolError::TooManyFragments { limit: limits.max_fragments });
         }
-        let is_assembled = matches!(self.content, Content::Text { .. } | Content::Binary(_));
         if is_assembled && !is_whole && self.announced > limits.max_message_size {
             return Err(ProtocolError::MessageTooLarge {
                 length: self.announced,

@@ -10,7 +10,7 @@ pub struct InvalidUtf8;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SplitCharacter {
     bytes: [u8; 4],
-    len: usize,
+    len: u8,
 }
 
 impl SplitCharacter {
@@ -23,9 +23,10 @@ impl SplitCharacter {
         while self.len > 0 {
             let Some((&next, rest)) = piece.split_first() else { return Ok(()) };
             piece = rest;
-            self.bytes[self.len] = next;
+            let len = usize::from(self.len);
+            self.bytes[len] = next;
             self.len += 1;
-            match str::from_utf8(&self.bytes[..self.len]) {
+            match str::from_utf8(&self.bytes[..=len]) {
                 Ok(character) => {
                     complete(character);
                     self.len = 0;
@@ -40,7 +41,7 @@ impl SplitCharacter {
             return Err(InvalidUtf8);
         }
         self.bytes[..start.len()].copy_from_slice(start);
-        self.len = start.len();
+        self.len = start.len().to_le_bytes()[0];
         Ok(())
     }
 

@@ -338,6 +338,16 @@ fn c11_6_in_frame_mode_the_sum_of_fragments_has_no_limit() {
     assert_eq!((seen.events.len(), seen.ending), (2, None));
 }
 
+#[test]
+fn c11_6_in_frame_mode_the_number_of_fragments_has_no_limit() {
+    let limits = Limits { max_fragments: 2, ..Limits::default() };
+    let config = Config { limits, ..frame_mode() };
+    let mut frames = vec![continuation("x").more_follows(); 20];
+    frames[0] = text("x").more_follows();
+    let seen = outcome_at_every_split(&config, &bytes_of(&frames));
+    assert_eq!((seen.events.len(), seen.ending), (20, None));
+}
+
 /// First bytes of frames: those that a peer may send somewhere, and those that it may not send or that end it all.
 const GOOD: [u8; 11] = [0x81, 0x81, 0x81, 0x01, 0x00, 0x80, 0x80, 0x82, 0x02, 0x89, 0x8a];
 const BAD: [u8; 4] = [0x88, 0x83, 0xc1, 0x09];

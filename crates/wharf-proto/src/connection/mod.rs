@@ -30,6 +30,7 @@
 
 mod config;
 mod deadline;
+mod fragments;
 mod input;
 mod receive;
 mod send;
@@ -41,6 +42,7 @@ use std::time::Instant;
 
 pub use config::{Config, Keepalive};
 pub use deadline::Deadline;
+pub use fragments::{FrameSequence, RawFrame};
 pub use input::Input;
 pub use receive::{Event, Frame};
 pub use send::PreparedMessage;
@@ -62,6 +64,8 @@ pub struct Connection {
     owed_pong: Option<Box<[u8]>>,
     keepalive: deadline::Keepalive,
     is_paused: bool,
+    /// What was sent, in frames composed by hand.
+    sent: FrameSequence,
     /// When output that could not be written at once last moved.
     output_waiting_since: Option<Instant>,
     /// On a client, where its masking keys come from; a server does not mask (RFC 6455 §5.1).
@@ -102,6 +106,7 @@ impl Connection {
             owed_pong: None,
             keepalive,
             is_paused: false,
+            sent: FrameSequence::default(),
             output_waiting_since: None,
             masking_keys,
         }

@@ -11,7 +11,7 @@ use crate::close::{Close, CloseCode};
 use crate::error::ProtocolError;
 use crate::frame::{Header, Opcode};
 use crate::mask::MaskingKey;
-use crate::message::{MessageCow, MessageRef, PartialMessage};
+use crate::message::{Message, MessageCow, MessageRef, PartialMessage};
 
 /// What came from the peer, lent out of the input where it lies there in one piece.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,6 +52,19 @@ impl Frame<'_> {
             }
             Opcode::Ping => Some(Event::Ping(Cow::Borrowed(payload))),
             Opcode::Pong => Some(Event::Pong(Cow::Borrowed(payload))),
+            _ => None,
+        }
+    }
+
+    /// The message that the frame is by itself, without a copy where the payload is owned; `None` for any other.
+    pub fn into_message(self) -> Option<Message> {
+        match self.header {
+            Header { fin: true, opcode: Opcode::Text, .. } => {
+                String::from_utf8(self.payload.into_owned()).ok().map(Message::Text)
+            }
+            Header { fin: true, opcode: Opcode::Binary, .. } => {
+                Some(Message::Binary(self.payload.into_owned().into()))
+            }
             _ => None,
         }
     }

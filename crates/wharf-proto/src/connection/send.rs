@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::state::State;
-use super::{Config, Connection};
+use super::{Config, Connection, Frame, RawFrame};
 use crate::close::{Close, CloseCode, CloseError};
 use crate::error::CommandError;
 use crate::frame::{Header, MAX_CONTROL_PAYLOAD, Opcode};
@@ -16,9 +16,10 @@ impl Connection {
     /// Sends a message, in fragments where it is longer than the threshold (RFC 6455 §5.4).
     ///
     /// # Errors
-    /// [`CommandError::Closed`] once either side has begun to close.
+    /// [`CommandError::Closed`] once either side has begun to close, [`CommandError::MessageUnfinished`] within a
+    /// message that is sent frame by frame.
     pub fn send(&mut self, message: MessageRef<'_>, output: &mut Vec<u8>) -> Result<(), CommandError> {
-        self.check_open()?;
+        self.check_message()?;
         write_message(message, &self.config, output, || self.masking_keys.as_mut().map(|next| next()));
         Ok(())
     }
@@ -26,15 +27,59 @@ impl Connection {
     /// Sends a message that was framed before, for many connections at once.
     ///
     /// # Errors
-    /// [`CommandError::Closed`] once either side has begun to close.
+    /// As for [`send`](Self::send).
     pub fn send_prepared(
         &mut self,
         message: &PreparedMessage,
         output: &mut Vec<u8>,
     ) -> Result<(), CommandError> {
-        self.check_open()?;
+        self.check_message()?;
         output.extend_from_slice(&message.frames);
         Ok(())
+    }
+
+    /// Sends a frame as it was composed, in one piece whatever its length; a Close begins the closing handshake as
+    /// [`close`](Self::close) does. Its mask and its `payload_len` do not count.
+    ///
+    /// # Errors
+    /// [`CommandError::InvalidFrame`] where it would break the protocol, [`CommandError::Closed`] once either side
+    /// has begun to close; nothing was sent.
+    #[doc(alias = "sendFrame")]
+    pub fn send_frame(
+        &mut self,
+        frame: &Frame<'_>,
+        output: &mut Vec<u8>,
+        now: Instant,
+    ) -> Result<(), CommandError> {
+        self.check_open()?;
+        self.sent.check(frame)?;
+        if frame.header.opcode == Opcode::Close {
+            self.close(&Close::read(&frame.payload)?, output, now);
+            return Ok(());
+        }
+        let mask = self.next_mask();
+        write_frame(frame.header.fin, frame.header.opcode, mask, &frame.payload, output);
+        Ok(())
+    }
+
+    /// Sends a frame as it is, whatever rule it breaks; a Close among them is nothing but a frame.
+    ///
+    /// # Errors
+    /// [`CommandError::Closed`] once either side has begun to close.
+    pub fn send_raw_frame(&mut self, frame: &RawFrame, output: &mut Vec<u8>) -> Result<(), CommandError> {
+        self.check_open()?;
+        self.sent.follow(frame);
+        let first = output.len();
+        let mask = self.next_mask();
+        write_frame(frame.fin, Opcode::Continuation, mask, &frame.payload, output);
+        // The header's type holds no reserved opcode, on purpose.
+        output[first] |= ((frame.reserved & 0b111) << 4) | (frame.opcode & 0x0f);
+        Ok(())
+    }
+
+    /// Whether a message that is sent frame by frame has begun and not ended.
+    pub const fn is_within_message(&self) -> bool {
+        self.sent.is_within_message()
     }
 
     /// Sends a ping with at most 125 bytes (RFC 6455 §5.5.2).
@@ -91,6 +136,11 @@ impl Connection {
         if matches!(self.state, State::Open) { Ok(()) } else { Err(CommandError::Closed) }
     }
 
+    fn check_message(&self) -> Result<(), CommandError> {
+        self.check_open()?;
+        if self.is_within_message() { Err(CommandError::MessageUnfinished) } else { Ok(()) }
+    }
+
     /// Writes the pong that is owed, if the output has room for it. Only for a driver that stops between two events;
     /// [`receive`](Self::receive) does it by itself.
     pub fn settle_pong(&mut self, output: &mut Vec<u8>) {
@@ -119,8 +169,12 @@ impl Connection {
     }
 
     fn write_control(&mut self, opcode: Opcode, payload: &[u8], output: &mut Vec<u8>) {
-        let mask = self.masking_keys.as_mut().map(|next| next());
+        let mask = self.next_mask();
         write_frame(true, opcode, mask, payload, output);
+    }
+
+    fn next_mask(&mut self) -> Option<MaskingKey> {
+        self.masking_keys.as_mut().map(|next| next())
     }
 }
 

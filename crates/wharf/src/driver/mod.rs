@@ -168,6 +168,7 @@ impl<S: Transport> Driver<S> {
                     core.close(&close, output, now);
                     Ok(())
                 }
+                Command::SendFrame(frame) => core.send_raw_frame(&frame, output),
                 Command::Drop { code, description, tell_peer } => {
                     self.is_given_up = true;
                     let _ = core.drop_now(code, description.as_deref(), tell_peer, output, now);
@@ -187,7 +188,7 @@ impl<S: Transport> Driver<S> {
         }
     }
 
-    /// Whether the next message may be received: the application takes it, and its answer has room.
+    /// Whether the next message may be received: the application takes it, and what a handler answers has room.
     fn may_read(&mut self, now: Instant) -> bool {
         if !self.core.is_open() {
             // Nothing is delivered or answered any more: what comes is read only for the peer's Close and its end.
@@ -201,7 +202,14 @@ impl<S: Transport> Driver<S> {
             self.is_reading_held = is_held;
             self.core.reading_paused(is_held, now);
         }
-        !is_held && self.output.len() < self.shared.outbox.limit()
+        !is_held && self.has_room_for_answers()
+    }
+
+    /// Whether what a handler answers in place has room. Those who take messages from the queue send their answers
+    /// through the outbox, which has its own bound: two ends that both send much and read all the while must not wait for
+    /// each other.
+    fn has_room_for_answers(&self) -> bool {
+        matches!(self.receiver, Receiver::Queue) || self.output.len() < self.shared.outbox.limit()
     }
 
     /// Reads once and handles all that came. Pending: nothing came, and the task is woken when something does.
@@ -234,7 +242,7 @@ impl<S: Transport> Driver<S> {
         while let Some(event) = self.core.receive(&mut input, &mut self.output, now) {
             let (receiver, surroundings) = self.receiver_and_surroundings(now);
             let has_room = receiver.receive(event, surroundings);
-            if !has_room || self.shared.is_paused() || self.output.len() >= self.shared.outbox.limit() {
+            if !has_room || self.shared.is_paused() || !self.has_room_for_answers() {
                 break;
             }
         }
