@@ -178,6 +178,7 @@ impl Connection {
     /// # Errors
     /// [`CloseError`] for a code that is not 1000–1003, 1007–1014 or 3000–4999, or a description of more than 123
     /// bytes; the connection stays open.
+    #[doc(alias = "sendCloseFrame")]
     pub fn close(&self, code: CloseCode, description: Option<&str>) -> Result<(), CloseError> {
         let close = close_of(code, description)?;
         self.wake_if(self.shared.outbox.close(close));
@@ -200,6 +201,8 @@ impl Connection {
     }
 
     /// Gives the connection up without a Close frame; any code may be told to the application.
+    #[doc(alias = "drop")]
+    #[doc(alias = "skipCloseFrame")]
     pub fn drop_silently(&self, code: CloseCode, description: Option<&str>) {
         self.drop_with(code, description, false);
     }
@@ -233,7 +236,7 @@ impl Connection {
     pub async fn closed(&self) -> Ending {
         loop {
             let gone = self.shared.gone.notified();
-            let is_gone = self.shared.is_gone.load(Ordering::Acquire);
+            let is_gone = self.shared.is_gone();
             if let Some(ending) = self.shared.ending.get().filter(|_| is_gone) {
                 return ending.clone();
             }
@@ -243,6 +246,7 @@ impl Connection {
 
     /// Bytes that wait to be sent, the bookkeeping of each message included.
     #[doc(alias = "bufferedAmount")]
+    #[doc(alias = "bytesWaitingToFlush")]
     pub fn buffered_amount(&self) -> usize {
         self.shared.outbox.buffered_amount()
     }
@@ -300,6 +304,7 @@ impl Connection {
     }
 
     /// The address of the socket's peer, whatever headers say.
+    #[doc(alias = "socket")]
     pub fn socket_address(&self) -> SocketAddr {
         self.shared.opening.socket
     }
@@ -407,6 +412,11 @@ impl Shared {
     /// Whether anybody could still take what is received.
     pub(crate) fn has_handles(&self) -> bool {
         self.handles.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether TCP is gone.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Acquire)
     }
 
     /// No more messages go; what we have said in Close stands.

@@ -35,6 +35,7 @@ pub(crate) use wharf_proto as proto;
 
 mod config;
 mod connection;
+mod connection_state;
 mod cookie;
 mod date;
 mod driver;
@@ -57,6 +58,7 @@ mod server;
 
 pub use config::{ConfigError, LONGEST_TIME, ServerConfig, UNLIMITED};
 pub use connection::Connection;
+pub use connection_state::ConnectionState;
 pub use cookie::{CookieError, CookieField, Cookies, SetCookie};
 pub use error::{
     AcceptError, ControlError, MountError, RejectError, SendError, SendFrameError, TrySendError,
