@@ -35,12 +35,14 @@ pub(crate) use wharf_proto as proto;
 
 mod config;
 mod connection;
+mod connection_state;
 mod cookie;
 mod counters;
 mod date;
 mod driver;
 mod error;
 mod event;
+mod flush;
 mod frames;
 mod handler;
 mod http;
@@ -57,6 +59,7 @@ mod server;
 
 pub use config::{ConfigError, LONGEST_TIME, ServerConfig, UNLIMITED};
 pub use connection::Connection;
+pub use connection_state::ConnectionState;
 pub use cookie::{CookieError, CookieField, Cookies, SetCookie};
 pub use counters::Counters;
 pub use error::{
@@ -64,6 +67,7 @@ pub use error::{
     UnfinishedMessage,
 };
 pub use event::Event;
+pub use flush::FlushError;
 pub use handler::{Context, Handler};
 pub use http::{HttpServer, HttpServerBuilder};
 pub use message_reader::MessageReader;
