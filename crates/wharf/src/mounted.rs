@@ -42,9 +42,6 @@ impl Mounted {
         arrival: Arrival,
     ) -> http::Response<ResponseBody> {
         let config = &self.options.config;
-        if self.registry.events.is_abandoned() && !config.auto_accept_connections {
-            return refuse(404, "No handler is configured to accept the connection.");
-        }
         let handshake = match read_handshake(&request) {
             Ok(handshake) => handshake,
             Err(error) => {
@@ -56,6 +53,10 @@ impl Mounted {
                 return response(&answer);
             }
         };
+        // A client of another version is told which ones there are, whether or not anybody would decide.
+        if self.registry.events.is_abandoned() && !config.auto_accept_connections {
+            return refuse(404, "No handler is configured to accept the connection.");
+        }
         if let Some(full) = self.registry.what_is_full(config) {
             return refuse(503, full);
         }
