@@ -3,6 +3,8 @@ import { described, ping, readFrame } from "./frames.mjs";
 
 const HEAD_END = Buffer.from("\r\n\r\n");
 const SYNC = "sync:";
+// A write finds what a read would have found.
+const RESETS = new Set(["ECONNRESET", "EPIPE"]);
 
 export const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
 
@@ -49,7 +51,7 @@ export class RawClient {
     this.#socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
     this.#socket.on("data", (bytes) => this.#take(bytes));
     this.#socket.on("end", () => this.#end("TCP ends with FIN"));
-    this.#socket.on("error", () => this.#end("TCP is reset"));
+    this.#socket.on("error", ({ code }) => this.#end(RESETS.has(code) ? "TCP is reset" : `the client failed: ${code}`));
     this.#socket.on("close", () => {
       this.#closed = true;
       this.#notify();
@@ -66,7 +68,7 @@ export class RawClient {
   }
 
   write(...pieces) {
-    if (!this.#closed) {
+    if (pieces.length > 0 && this.#socket.writable) {
       this.#socket.write(Buffer.concat(pieces.map((piece) => Buffer.from(piece))));
     }
   }

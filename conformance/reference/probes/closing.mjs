@@ -115,7 +115,15 @@ export const closing = [
     client.write(close(1001));
     client.end();
   }),
-  afterOurs("the peer resets", (client) => client.reset()),
+  afterOurs(
+    "the peer resets",
+    async (client, world) => {
+      // By then the original has ended its half, too.
+      await world.quiet();
+      client.reset();
+    },
+    { closeTimeout: 5000 },
+  ),
   afterOurs("the peer is silent", () => {}),
   {
     name: "we close: TCP ends when the peer has answered, and not before",

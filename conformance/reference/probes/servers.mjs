@@ -12,7 +12,7 @@ export const servers = [
   site("not mounted", async (world) => void (await world.connect()), { mounted: false }),
   site("not mounted, and unmounted", (world) => world.command(unmount), { mounted: false }),
   site("not mounted, and shut down", (world) => world.command(shutDown), { mounted: false }),
-  site("not mounted, and all connections closed", (world) => world.command(closeAll), { mounted: false }),
+  site("not mounted, and all connections closed", (world) => world.command(closeAll, list), { mounted: false }),
   site("not mounted, and a broadcast", (world) => world.command({ action: "broadcast", text: "x", times: 1 }, list), {
     mounted: false,
   }),
