@@ -41,7 +41,7 @@ impl Handler for Recorder {
                 ("fin", header.fin.into()),
                 ("opcode", header.opcode.bits().into()),
                 ("length", header.payload_len.into()),
-                ("payload", payload(&frame.payload)),
+                ("payload", payload(frame.binary_payload())),
             ],
         );
     }

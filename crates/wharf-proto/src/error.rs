@@ -34,7 +34,7 @@ pub enum ProtocolError {
     /// A new message before the last fragment of the one before (RFC 6455 §5.4).
     #[error("Illegal frame opcode {opcode:#x} received in middle of fragmented message.")]
     MessageAmidFragments {
-        /// 1 or 2.
+        /// 1–7.
         opcode: u8,
     },
     /// A frame from a client that is not masked (RFC 6455 §5.1).
@@ -50,7 +50,7 @@ pub enum ProtocolError {
         length: u64,
     },
     /// A 64-bit length whose top bit is not 0 (RFC 6455 §5.2).
-    #[error("Frame length {length} has its most significant bit set.")]
+    #[error("Unsupported 64-bit length frame received")]
     LengthTopBitSet {
         /// What it says.
         length: u64,
@@ -121,4 +121,10 @@ pub enum CommandError {
         /// Its length in bytes.
         length: usize,
     },
+    /// A message is sent frame by frame and has not ended: no other may begin (RFC 6455 §5.4).
+    #[error("a message is being sent frame by frame, and no other may begin before its end")]
+    MessageUnfinished,
+    /// A frame composed by hand that the peer would refuse.
+    #[error("the frame would break the protocol: {0}")]
+    InvalidFrame(#[from] ProtocolError),
 }

@@ -27,7 +27,7 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    /// The opcode that the low four bits of `bits` name.
+    /// The opcode that the low four bits of `bits` name (RFC 6455 §5.2).
     ///
     /// # Errors
     /// [`ProtocolError::ReservedOpcode`] for 3–7 and 11–15.
@@ -73,13 +73,30 @@ pub struct Header {
     /// The key that the payload is masked with; a client masks every frame, a server none (RFC 6455 §5.1).
     pub mask: Option<MaskingKey>,
     /// The payload's length in bytes, below 2^63.
+    #[doc(alias = "length")]
     pub payload_len: u64,
 }
 
 impl Header {
-    /// A header without reserved bits and without a mask.
+    /// A header without a mask, and without the reserved bits that only an extension may set (RFC 6455 §5.2), once the
+    /// handshake has agreed on it (RFC 6455 §9.1).
     pub const fn new(fin: bool, opcode: Opcode, payload_len: u64) -> Self {
         Self { fin, reserved: 0, opcode, mask: None, payload_len }
+    }
+
+    /// The first reserved bit; permessage-deflate gives it a meaning (RFC 7692 §6).
+    pub const fn rsv1(&self) -> bool {
+        self.reserved & 0b100 != 0
+    }
+
+    /// The second reserved bit, without a meaning so far.
+    pub const fn rsv2(&self) -> bool {
+        self.reserved & 0b010 != 0
+    }
+
+    /// The third reserved bit, without a meaning so far.
+    pub const fn rsv3(&self) -> bool {
+        self.reserved & 0b001 != 0
     }
 
     /// Reads a header from the front of `bytes`: the header and its length in bytes, or `None` while it is
@@ -87,7 +104,8 @@ impl Header {
     ///
     /// # Errors
     /// The rules that hold for every frame, whoever sends it: a reserved opcode, a control frame that is
-    /// fragmented or longer than 125 bytes, a length that is not in its shortest form or has its top bit set.
+    /// fragmented or longer than 125 bytes (RFC 6455 §5.4, §5.5), a length that is not in its shortest form or has its
+    /// top bit set (RFC 6455 §5.2).
     pub fn read(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some(&first) = bytes.first() else { return Ok(None) };
         let opcode = Opcode::from_bits(first)?;
@@ -100,20 +118,7 @@ impl Header {
         if opcode.is_control() && usize::from(short_len) > MAX_CONTROL_PAYLOAD {
             return Err(ProtocolError::ControlFrameTooLong);
         }
-        let (payload_len, after_len) = match short_len {
-            126 => {
-                let Some(length) = bytes.get(2..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
-                (minimal(u64::from(u16::from_be_bytes(*length)), 126)?, 4)
-            }
-            127 => {
-                let Some(length) = bytes.get(2..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
-                (minimal(u64::from_be_bytes(*length), 1 << 16)?, 10)
-            }
-            length => (u64::from(length), 2),
-        };
-        if payload_len >> 63 != 0 {
-            return Err(ProtocolError::LengthTopBitSet { length: payload_len });
-        }
+        let Some((payload_len, after_len)) = read_payload_len(short_len, bytes)? else { return Ok(None) };
         let (mask, len) = if second & 0x80 == 0 {
             (None, after_len)
         } else {
@@ -123,7 +128,17 @@ impl Header {
         Ok(Some((Self { fin, reserved: (first >> 4) & 0b111, opcode, mask, payload_len }, len)))
     }
 
-    /// Appends the header to `output`, its length in the shortest form.
+    /// The payload's length, as soon as the bytes that tell are there, though the masking key may not be.
+    ///
+    /// # Errors
+    /// A length that is not in its shortest form or has its top bit set.
+    pub(crate) fn announced_len(bytes: &[u8]) -> Result<Option<u64>, ProtocolError> {
+        let Some(second) = bytes.get(1) else { return Ok(None) };
+        Ok(read_payload_len(second & 0x7f, bytes)?.map(|(length, _)| length))
+    }
+
+    /// Appends the header to `output`, its length in the shortest form (RFC 6455 §5.2). With a key its mask bit is set
+    /// (RFC 6455 §5.3).
     pub fn write(&self, output: &mut Vec<u8>) {
         let mut bytes = [0; MAX_HEADER_LEN];
         bytes[0] = (u8::from(self.fin) << 7) | ((self.reserved & 0b111) << 4) | self.opcode.bits();
@@ -150,6 +165,25 @@ impl Header {
             end += 4;
         }
         output.extend_from_slice(&bytes[..end]);
+    }
+}
+
+/// The payload's length, and where it ends in the header.
+fn read_payload_len(short_len: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, ProtocolError> {
+    match short_len {
+        126 => {
+            let Some(length) = bytes.get(2..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
+            Ok(Some((minimal(u64::from(u16::from_be_bytes(*length)), 126)?, 4)))
+        }
+        127 => {
+            let Some(length) = bytes.get(2..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
+            let length = minimal(u64::from_be_bytes(*length), 1 << 16)?;
+            if length >> 63 != 0 {
+                return Err(ProtocolError::LengthTopBitSet { length });
+            }
+            Ok(Some((length, 10)))
+        }
+        length => Ok(Some((u64::from(length), 2))),
     }
 }
 
@@ -214,6 +248,7 @@ mod tests {
 
     #[test]
     fn f1_5_lengths_are_written_in_their_shortest_form() {
+        // RFC 6455 §5.2
         for (length, bytes) in [(125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
             assert_eq!(written(Header::new(true, Opcode::Text, length)).len(), bytes);
         }
@@ -221,6 +256,7 @@ mod tests {
 
     #[test]
     fn c9_20_lengths_in_a_longer_form_than_needed_are_refused() {
+        // RFC 6455 §5.2
         assert_eq!(Header::read(&[0x81, 126, 0, 125]), Err(ProtocolError::LengthNotMinimal { length: 125 }));
         assert_eq!(
             Header::read(&[0x81, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff]),
@@ -230,6 +266,7 @@ mod tests {
 
     #[test]
     fn a_length_with_its_top_bit_set_is_refused() {
+        // RFC 6455 §5.2
         let bytes = [0x82, 127, 0x80, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(Header::read(&bytes), Err(ProtocolError::LengthTopBitSet { length: 1 << 63 }));
     }

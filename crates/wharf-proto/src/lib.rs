@@ -18,4 +18,4 @@ pub mod utf8;
 pub use close::{Close, CloseCode, CloseError};
 pub use connection::Connection;
 pub use error::{CommandError, ProtocolError};
-pub use message::{Message, MessageRef};
+pub use message::{Message, MessageKind, MessageRef};

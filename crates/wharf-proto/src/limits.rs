@@ -11,7 +11,8 @@ pub struct Limits {
     /// assembly have no limit on their sum. Default 1,048,576, the reference's.
     pub max_message_size: u64,
     /// The most frames that one message may be cut into, empty ones included; the next one is refused with 1008.
-    /// It bounds the work of a message that never ends; memory follows bytes, not fragments. Default 131,072.
+    /// It bounds the work of a message that never ends; memory follows bytes, not fragments. Frames handed on without
+    /// assembly have no limit on their number. Default 131,072.
     pub max_fragments: u32,
 }
 

@@ -7,6 +7,25 @@ use crate::frame::Opcode;
 use crate::limits::Limits;
 use crate::utf8::SplitCharacter;
 
+/// What a message holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    /// UTF-8.
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
+impl MessageKind {
+    /// The opcode of its first frame.
+    pub const fn opcode(self) -> Opcode {
+        match self {
+            Self::Text => Opcode::Text,
+            Self::Binary => Opcode::Binary,
+        }
+    }
+}
+
 /// A message that is owned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
@@ -28,6 +47,14 @@ impl Message {
     /// The content, of either kind.
     pub fn as_bytes(&self) -> &[u8] {
         self.as_ref().as_bytes()
+    }
+
+    /// The content, of either kind, without a copy.
+    pub fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Text(text) => text.into(),
+            Self::Binary(bytes) => bytes,
+        }
     }
 
     /// The content's length in bytes.
@@ -94,12 +121,17 @@ impl<'a> MessageRef<'a> {
         }
     }
 
-    /// The opcode of its first frame.
-    pub const fn opcode(&self) -> Opcode {
+    /// Whether it is text or binary.
+    pub const fn kind(&self) -> MessageKind {
         match self {
-            Self::Text(_) => Opcode::Text,
-            Self::Binary(_) => Opcode::Binary,
+            Self::Text(_) => MessageKind::Text,
+            Self::Binary(_) => MessageKind::Binary,
         }
+    }
+
+    /// The opcode of its first frame (RFC 6455 §6.1).
+    pub const fn opcode(&self) -> Opcode {
+        self.kind().opcode()
     }
 }
 
@@ -152,7 +184,8 @@ enum Content {
 }
 
 impl PartialMessage {
-    /// A message that a text or binary frame begins, to be assembled, or to be handed on frame by frame.
+    /// A message of the type that its first frame names (RFC 6455 §6.2), to be assembled, or to be handed on frame by
+    /// frame.
     pub(crate) fn begin(opcode: Opcode, assemble: bool) -> Self {
         let content = match (opcode, assemble) {
             (Opcode::Text, true) => Content::Text { text: String::new(), split: SplitCharacter::default() },
@@ -175,7 +208,8 @@ impl PartialMessage {
         self.content = Content::Discarded;
     }
 
-    /// Counts a fragment by its header. The limit on the sum is for what is assembled.
+    /// Counts a fragment by its header (RFC 6455 §10.4). The limits on the sum are for what is assembled: frames that
+    /// are handed on are held back by whoever takes them.
     pub(crate) fn announce(
         &mut self,
         payload_len: u64,
@@ -187,10 +221,10 @@ impl PartialMessage {
         if matches!(self.content, Content::Discarded) {
             return Ok(());
         }
-        if self.fragments > limits.max_fragments {
+        let is_assembled = matches!(self.content, Content::Text { .. } | Content::Binary(_));
+        if is_assembled && self.fragments > limits.max_fragments {
             return Err(ProtocolError::TooManyFragments { limit: limits.max_fragments });
         }
-        let is_assembled = matches!(self.content, Content::Text { .. } | Content::Binary(_));
         if is_assembled && !is_whole && self.announced > limits.max_message_size {
             return Err(ProtocolError::MessageTooLarge {
                 length: self.announced,
@@ -200,7 +234,7 @@ impl PartialMessage {
         Ok(())
     }
 
-    /// Takes the next bytes, unmasked, of a fragment's payload.
+    /// Takes the next bytes, unmasked, of a fragment's payload, wherever frames and reads were cut (RFC 6455 §5.4).
     pub(crate) fn append(&mut self, chunk: &[u8]) -> Result<(), ProtocolError> {
         match &mut self.content {
             Content::Text { text, split } => split.check(chunk, |complete| text.push_str(complete))?,
@@ -225,7 +259,8 @@ impl PartialMessage {
         }
     }
 
-    /// The message, now that its last fragment has come; `None` where its frames were handed on or discarded.
+    /// The message, now that its last fragment has come; `None` where its frames were handed on or discarded. A text may not
+    /// end within a character (RFC 6455 §5.6).
     pub(crate) fn end(self) -> Result<Option<Message>, ProtocolError> {
         match self.content {
             Content::Text { split, .. } | Content::FramesOfText { split, .. } if !split.is_none() => {

@@ -10,11 +10,11 @@ pub struct InvalidUtf8;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SplitCharacter {
     bytes: [u8; 4],
-    len: usize,
+    len: u8,
 }
 
 impl SplitCharacter {
-    /// Checks the next piece of a text and hands on what is complete, in order.
+    /// Checks the next piece of a text (RFC 6455 §8.1) and hands on what is complete, in order.
     ///
     /// # Errors
     /// [`InvalidUtf8`] at the first byte that no valid text can have at its place, also where that byte comes in
@@ -23,9 +23,10 @@ impl SplitCharacter {
         while self.len > 0 {
             let Some((&next, rest)) = piece.split_first() else { return Ok(()) };
             piece = rest;
-            self.bytes[self.len] = next;
+            let len = usize::from(self.len);
+            self.bytes[len] = next;
             self.len += 1;
-            match str::from_utf8(&self.bytes[..self.len]) {
+            match str::from_utf8(&self.bytes[..=len]) {
                 Ok(character) => {
                     complete(character);
                     self.len = 0;
@@ -40,7 +41,7 @@ impl SplitCharacter {
             return Err(InvalidUtf8);
         }
         self.bytes[..start.len()].copy_from_slice(start);
-        self.len = start.len();
+        self.len = start.len().to_le_bytes()[0];
         Ok(())
     }
 

@@ -42,6 +42,43 @@ fn c12_3_a_silent_peer_is_dropped_a_grace_after_the_ping_without_a_close_frame()
 }
 
 #[test]
+fn c12_4_one_ping_only_goes_out_before_the_drop() {
+    let grace = INTERVAL * 10;
+    let keepalive = Some(Keepalive { interval: INTERVAL, grace: Some(grace) });
+    let mut server = Server::with(Config { keepalive, ..Config::default() });
+    server.sleep_to_deadline();
+    assert_eq!(server.answers(), [ping("")]);
+    assert_eq!(server.sleep_to_deadline(), grace, "nothing is due before");
+    assert_eq!(server.answers(), []);
+    assert_eq!(server.end_code(), CloseCode::ABNORMAL);
+}
+
+#[test]
+fn c12_5_any_bytes_within_the_grace_end_it() {
+    let mut server = Server::open();
+    server.sleep_to_deadline();
+    server.answers();
+    server.advance(GRACE * 99 / 100);
+    server.reads(&text("half a frame").masked()[..3]);
+    assert_eq!(server.sleep_to_deadline(), INTERVAL);
+    assert_eq!((server.answers(), server.connection.ending()), (vec![ping("")], None));
+}
+
+#[test]
+fn c12_6_each_connection_has_its_own_timers() {
+    let (mut silent, mut alive) = (Server::open(), Server::open());
+    for _ in 0..3 {
+        for server in [&mut silent, &mut alive] {
+            server.advance(INTERVAL);
+            server.answers();
+        }
+        alive.peer_sends([pong("")]);
+    }
+    assert_eq!(silent.end_code(), CloseCode::ABNORMAL);
+    assert_eq!(alive.connection.ending(), None);
+}
+
+#[test]
 fn c12_5_a_pong_within_the_grace_keeps_the_connection_and_the_cycle_goes_on() {
     let mut server = Server::open();
     for _ in 0..3 {
@@ -92,7 +129,23 @@ fn c12_7_a_pause_within_the_grace_gives_the_peer_a_new_grace_at_its_end() {
 }
 
 #[test]
-fn c12_8_the_grace_begins_when_the_ping_has_left_and_output_that_moves_is_life() {
+fn c12_8_the_grace_begins_when_the_ping_has_left() {
+    let mut server = Server::open();
+    assert_eq!(server.sleep_to_deadline(), INTERVAL);
+    // The ping waits behind other output, of which nothing moves: the write timeout alone watches.
+    server.connection.output_written(false, &mut server.output, server.now);
+    server.advance(GRACE * 2);
+    assert_eq!(server.connection.ending(), None);
+    server.output.clear();
+    server.connection.output_written(true, &mut server.output, server.now);
+    assert_eq!(server.sleep_to_deadline(), INTERVAL, "what left found room that the peer made");
+    assert_eq!(server.answers(), [ping("")]);
+    assert_eq!(server.sleep_to_deadline(), GRACE);
+    assert_eq!(server.end_code(), CloseCode::ABNORMAL);
+}
+
+#[test]
+fn c12_8_output_that_moves_is_life() {
     let mut server = Server::open();
     let mut waiting = vec![0; 1000];
     server.connection.output_written(false, &mut waiting, server.now);

@@ -18,6 +18,7 @@ fn frame_mode() -> Config {
 
 #[test]
 fn c11_1_text_and_binary_come_with_their_exact_content() {
+    // RFC 6455 §5.4, §6.2
     let seen = outcome_of([text("Hëllo"), binary([0, 255, 7]), text(""), binary("")]);
     let binary: Vec<u8> = vec![0, 255, 7];
     assert_eq!(seen.events, [message("Hëllo"), message(binary), message(""), message(Vec::new())]);
@@ -25,24 +26,8 @@ fn c11_1_text_and_binary_come_with_their_exact_content() {
 }
 
 #[test]
-fn f1_4_the_examples_of_the_rfc_are_read_and_written() {
-    // RFC 6455 §5.7: a masked "Hello", and the same unmasked from the server.
-    let mut server = Server::open();
-    server.reads(&[0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
-    assert_eq!(server.events, [message("Hello")]);
-    server.connection.send("Hello".into(), &mut server.output).unwrap();
-    assert_eq!(server.output, [0x81, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f]);
-    // A masked pong for an unmasked ping, seen from the client that got the ping.
-    let key = wharf_proto::mask::MaskingKey([0x37, 0xfa, 0x21, 0x3d]);
-    let mut client = Connection::client(Config::default().into(), move || key, server.now);
-    let mut ping = [0x89, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f];
-    let (mut input, mut output) = (Input::new(&mut ping), Vec::new());
-    while client.receive(&mut input, &mut output, server.now).is_some() {}
-    assert_eq!(output, [0x8a, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
-}
-
-#[test]
 fn c11_2_fragments_become_one_message() {
+    // RFC 6455 §5.4, §6.2
     let seen = outcome_of([
         text("Hel").more_follows(),
         continuation("").more_follows(),
@@ -55,6 +40,7 @@ fn c11_2_fragments_become_one_message() {
 
 #[test]
 fn c4_1_a_ping_is_answered_with_its_payload() {
+    // RFC 6455 §5.5.2, §5.5.3, §6.2
     for payload in [vec![], vec![1], vec![7; 125]] {
         let seen = outcome_of([ping(&payload)]);
         assert_eq!((seen.events, seen.answers), (vec![Seen::Ping(payload.clone())], vec![pong(&payload)]));
@@ -111,7 +97,9 @@ fn while_output_waits_only_the_latest_ping_is_owed_a_pong() {
 
 #[test]
 fn c9_1_a_reserved_bit_fails_with_1002() {
-    for first in [0xc1, 0xa1, 0x91] {
+    // RFC 6455 §5.2
+    for bits in 1..=0b111_u8 {
+        let first = 0x81 | (bits << 4);
         let reason = "Unsupported usage of rsv bits without negotiated extension.";
         assert_fails(&Config::default(), &[first], CloseCode::PROTOCOL_ERROR, reason);
     }
@@ -119,7 +107,8 @@ fn c9_1_a_reserved_bit_fails_with_1002() {
 
 #[test]
 fn c9_2_a_reserved_opcode_fails_with_1002() {
-    for opcode in [3_u8, 7, 11, 15] {
+    // RFC 6455 §5.2
+    for opcode in (3..=7_u8).chain(11..=15) {
         let reason = format!("Unrecognized Opcode: {opcode:#x}");
         assert_fails(&Config::default(), &[0x80 | opcode], CloseCode::PROTOCOL_ERROR, &reason);
     }
@@ -127,18 +116,27 @@ fn c9_2_a_reserved_opcode_fails_with_1002() {
 
 #[test]
 fn c9_3_a_control_frame_over_125_bytes_fails_with_1002_from_its_second_byte() {
+    // RFC 6455 §5.5
     let reason = "Illegal control frame longer than 125 bytes.";
-    assert_fails(&Config::default(), &[0x89, 0xfe], CloseCode::PROTOCOL_ERROR, reason);
+    for start in [[0x88, 0xfe], [0x89, 0xfe], [0x8a, 0xff]] {
+        assert_fails(&Config::default(), &start, CloseCode::PROTOCOL_ERROR, reason);
+    }
 }
 
 #[test]
 fn c9_4_a_fragmented_control_frame_fails_with_1002_from_its_first_byte() {
+    // RFC 6455 §5.4
     let reason = "Control frames must not be fragmented.";
-    assert_fails(&Config::default(), &[0x09], CloseCode::PROTOCOL_ERROR, reason);
+    for first in [0x08, 0x09, 0x0a] {
+        assert_fails(&Config::default(), &[first], CloseCode::PROTOCOL_ERROR, reason);
+        let amid_fragments = [text("a").more_follows().masked(), vec![first]].concat();
+        assert_fails(&Config::default(), &amid_fragments, CloseCode::PROTOCOL_ERROR, reason);
+    }
 }
 
 #[test]
 fn c9_5_a_continuation_without_a_start_fails_with_1002() {
+    // RFC 6455 §5.4
     let reason = "Unexpected Continuation Frame";
     assert_fails(&Config::default(), &[0x80], CloseCode::PROTOCOL_ERROR, reason);
     let after_a_whole_message = [text("x").masked(), vec![0x00]].concat();
@@ -147,23 +145,30 @@ fn c9_5_a_continuation_without_a_start_fails_with_1002() {
 
 #[test]
 fn c9_6_a_message_amid_fragments_fails_with_1002() {
-    let bytes = bytes_of(&[text("a").more_follows(), text("b")]);
-    let reason = "Illegal frame opcode 0x1 received in middle of fragmented message.";
-    assert_fails(&Config::default(), &bytes, CloseCode::PROTOCOL_ERROR, reason);
+    // RFC 6455 §5.4
+    for opcode in 1..=7_u8 {
+        let reason = format!("Illegal frame opcode {opcode:#x} received in middle of fragmented message.");
+        for amid in [&[text("a").more_follows()][..], &[text("").more_follows(), ping("between")]] {
+            let bytes = [bytes_of(amid), vec![0x80 | opcode]].concat();
+            assert_fails(&Config::default(), &bytes, CloseCode::PROTOCOL_ERROR, &reason);
+        }
+    }
 }
 
 #[test]
 fn c9_8_a_frame_over_its_limit_fails_with_1009_from_its_header() {
+    // RFC 6455 §10.4
     let config = with_limits(Limits { max_frame_size: 10, ..Limits::default() });
     let seen = outcome_at_every_split(&config, &binary([1; 10]).masked());
     assert_eq!(seen.events, [message(vec![1; 10])]);
-    let header = &binary([1; 11]).masked()[..6];
+    let header = &binary([1; 11]).masked()[..2];
     let reason = "Frame size of 11 bytes exceeds maximum accepted frame size";
     assert_fails(&config, header, CloseCode::MESSAGE_TOO_BIG, reason);
 }
 
 #[test]
 fn c9_9_fragments_over_the_message_limit_fail_with_1009_from_the_header_that_passes_it() {
+    // RFC 6455 §10.4
     let config = with_limits(Limits { max_message_size: 10, ..Limits::default() });
     let fits = [binary([1; 5]).more_follows(), continuation([2; 5])];
     assert_eq!(outcome_at_every_split(&config, &bytes_of(&fits)).events.len(), 1);
@@ -178,6 +183,7 @@ fn c9_9_fragments_over_the_message_limit_fail_with_1009_from_the_header_that_pas
 
 #[test]
 fn c9_10_text_that_is_not_utf8_fails_with_1007() {
+    // RFC 6455 §5.6, §8.1
     for payload in [&b"\xff"[..], b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"cut \xf0\x9f"] {
         let bytes = text(payload).masked();
         assert_fails(&Config::default(), &bytes, CloseCode::INVALID_DATA, "Invalid UTF-8 Data Received");
@@ -187,34 +193,54 @@ fn c9_10_text_that_is_not_utf8_fails_with_1007() {
 #[test]
 fn c9_15_text_that_is_not_utf8_fails_while_its_frame_is_incomplete() {
     // RFC 6455 §8.1; the end of the frame never comes.
-    let cut = &text(b"good \xed\xa0 and much more that never comes").masked()[..6 + 7];
-    assert_fails(&Config::default(), cut, CloseCode::INVALID_DATA, "Invalid UTF-8 Data Received");
-    let in_a_first_fragment = text(b"\xff").more_follows().masked();
     let reason = "Invalid UTF-8 Data Received";
-    assert_fails(&Config::default(), &in_a_first_fragment, CloseCode::INVALID_DATA, reason);
+    // No character begins so; overlong forms of 2, 3 and 4 bytes; a surrogate; above U+10FFFF.
+    let impossible =
+        [&b"\xff"[..], b"\xc0", b"\xc1\xbf", b"\xe0\x80", b"\xf0\x8f", b"\xed\xa0", b"\xf4\x90", b"\xf5"];
+    for bad in impossible {
+        let payload = [b"good ", bad, b" and much more that never comes"].concat();
+        let cut = &text(payload).masked()[..6 + 5 + bad.len()];
+        assert_fails(&Config::default(), cut, CloseCode::INVALID_DATA, reason);
+        let in_a_first_fragment = text(bad).more_follows().masked();
+        assert_fails(&Config::default(), &in_a_first_fragment, CloseCode::INVALID_DATA, reason);
+        let in_a_later_one = [text("good").more_follows(), continuation(bad).more_follows()];
+        assert_fails(&Config::default(), &bytes_of(&in_a_later_one), CloseCode::INVALID_DATA, reason);
+    }
 }
 
 #[test]
 fn c9_16_a_character_may_be_split_over_fragments_with_a_ping_between() {
-    let (head, tail) = "€".as_bytes().split_at(1);
-    let seen = outcome_of([text(head).more_follows(), ping(""), continuation(tail)]);
-    assert_eq!(seen.events.last(), Some(&message("€")));
+    // RFC 6455 §5.6
+    for character in ["é", "€", "𐍈"] {
+        for cut in 1..character.len() {
+            let (head, tail) = character.as_bytes().split_at(cut);
+            let seen = outcome_of([text(head).more_follows(), ping("p"), continuation(tail)]);
+            assert_eq!(seen.events, [Seen::Ping(b"p".to_vec()), message(character)]);
+            assert_eq!((seen.answers, seen.ending), (vec![pong("p")], None));
+        }
+    }
 }
 
 #[test]
 fn c9_17_a_byte_order_mark_is_data() {
     assert_eq!(outcome_of([text("\u{feff}x")]).events, [message("\u{feff}x")]);
+    let in_fragments = [text(b"\xef\xbb").more_follows(), continuation(b"\xbf")];
+    assert_eq!(outcome_of(in_fragments).events, [message("\u{feff}")]);
 }
 
 #[test]
-fn c9_14_huge_announced_lengths_fail_and_take_no_memory() {
+fn c9_14_a_frame_of_exactly_the_limit_passes_and_huge_announced_lengths_fail() {
+    // RFC 6455 §10.4
+    let mut server = Server::open();
+    server.peer_sends([binary(vec![7; 65_536])]);
+    assert_eq!((&server.events[..], server.connection.ending()), (&[message(vec![7; 65_536])][..], None));
     for length in [(1_u64 << 32) - 1, 1 << 32, (1 << 63) - 1] {
-        let bytes = [&[0x82, 0xff][..], &length.to_be_bytes(), &[0; 4]].concat();
+        let bytes = [&[0x82, 0xff][..], &length.to_be_bytes()].concat();
         let reason = format!("Frame size of {length} bytes exceeds maximum accepted frame size");
         assert_fails(&Config::default(), &bytes, CloseCode::MESSAGE_TOO_BIG, &reason);
     }
     let top_bit = [&[0x82, 0xff][..], &(1_u64 << 63).to_be_bytes(), &[0; 4]].concat();
-    let reason = "Frame length 9223372036854775808 has its most significant bit set.";
+    let reason = "Unsupported 64-bit length frame received";
     assert_fails(&Config::default(), &top_bit, CloseCode::PROTOCOL_ERROR, reason);
 }
 
@@ -228,6 +254,7 @@ fn with_unlimited_frames_an_announced_length_takes_no_memory_before_its_bytes() 
 
 #[test]
 fn c9_18_empty_fragments_take_no_memory_and_are_counted() {
+    // RFC 6455 §10.4
     let limits = Limits { max_fragments: 100_001, ..Limits::default() };
     let mut server = Server::with(with_limits(limits));
     server.peer_sends([binary("").more_follows()]);
@@ -256,6 +283,7 @@ fn c9_19_an_unmasked_frame_from_a_client_fails_with_1002() {
 
 #[test]
 fn k9_1_a_masked_frame_from_a_server_fails_with_1002() {
+    // RFC 6455 §5.1
     let now = std::time::Instant::now();
     let key = wharf_proto::mask::MaskingKey([1, 2, 3, 4]);
     let mut client = Connection::client(Config::default().into(), move || key, now);
@@ -326,6 +354,16 @@ fn c11_6_in_frame_mode_the_sum_of_fragments_has_no_limit() {
     assert_eq!((seen.events.len(), seen.ending), (2, None));
 }
 
+#[test]
+fn c11_6_in_frame_mode_the_number_of_fragments_has_no_limit() {
+    let limits = Limits { max_fragments: 2, ..Limits::default() };
+    let config = Config { limits, ..frame_mode() };
+    let mut frames = vec![continuation("x").more_follows(); 20];
+    frames[0] = text("x").more_follows();
+    let seen = outcome_at_every_split(&config, &bytes_of(&frames));
+    assert_eq!((seen.events.len(), seen.ending), (20, None));
+}
+
 /// First bytes of frames: those that a peer may send somewhere, and those that it may not send or that end it all.
 const GOOD: [u8; 11] = [0x81, 0x81, 0x81, 0x01, 0x00, 0x80, 0x80, 0x82, 0x02, 0x89, 0x8a];
 const BAD: [u8; 4] = [0x88, 0x83, 0xc1, 0x09];
@@ -353,6 +391,7 @@ proptest! {
         cuts in proptest::collection::vec(0usize..600, 0..6),
         assemble_fragments in any::<bool>(),
     ) {
+        // RFC 6455 §6.2
         let config = Config { assemble_fragments, ..Config::default() };
         let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
         cuts.sort_unstable();
@@ -364,6 +403,7 @@ proptest! {
 
     #[test]
     fn no_bytes_panic_the_connection(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        // RFC 6455 §10.7
         outcome(&Config::default(), bytes.chunks(7));
     }
 }

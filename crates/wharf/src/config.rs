@@ -176,7 +176,8 @@ pub struct ServerConfig {
     /// How many fragments a message may come in. Default 131,072.
     ///
     /// One more ends the connection with close code 1008. Each fragment costs time and, while none has a payload,
-    /// no limit in bytes would ever bite.
+    /// no limit in bytes would ever bite. Without [`assemble_fragments`](Self::assemble_fragments) this option has no
+    /// effect: then whoever takes the frames holds the peer back.
     pub max_fragments: u32,
 
     /// How much may wait to be sent on one connection, in bytes. Default 1,048,576.

@@ -7,12 +7,13 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
+use futures_util::{Stream, stream};
 use tokio::sync::Notify;
 
 use crate::config::ServerConfig;
 use crate::error::{ControlError, SendError, TrySendError};
-use crate::inbox::{Inbox, Unread};
-use crate::outbox::{Command, Outbox};
+use crate::inbox::{self, Inbox};
+use crate::outbox::{Command, Outbox, Turn};
 use crate::proto::connection::{Config, Ending, Frame, PreparedMessage};
 use crate::proto::frame::MAX_CONTROL_PAYLOAD;
 use crate::proto::handshake::{Extension, Version};
@@ -38,7 +39,7 @@ use crate::proto::{Close, CloseCode, CloseError, Message};
 /// ```
 #[doc(alias = "WebSocketConnection")]
 pub struct Connection {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What the handles, the driver and the server share of one connection.
@@ -57,7 +58,7 @@ pub(crate) struct Shared {
     /// The [`Connection`]s that users hold. At 0 nobody can take a message any more.
     handles: AtomicUsize,
     /// Set when no more frames come or go.
-    ending: OnceLock<Ending>,
+    pub(crate) ending: OnceLock<Ending>,
     /// Whether TCP is gone, too.
     is_gone: AtomicBool,
     gone: Notify,
@@ -94,11 +95,20 @@ impl Connection {
     /// Cancel safe: a message that was not returned is the next call's.
     #[doc(alias = "message")]
     pub async fn recv(&self) -> Option<Message> {
-        let wanted = |unread: &Unread| matches!(unread, Unread::Message(_));
-        match self.shared.inbox.take(wanted, || self.shared.driver.wake()).await? {
-            Unread::Message(message) => Some(message),
-            Unread::Frame(_) => None,
-        }
+        self.shared.inbox.take(inbox::State::message, || self.shared.driver.wake()).await
+    }
+
+    /// The messages that [`recv`](Self::recv) would return, for code that takes a stream of them. Dropped, it has lost
+    /// none.
+    ///
+    /// There is no `Sink`, because a handle that is cloned cannot reserve room for one of its clones; where code takes one,
+    /// `futures_util::sink::unfold(connection, async |connection, message: Message| …)` around [`send`](Self::send)
+    /// makes it. Nor need a connection be split: clone it.
+    pub fn messages(&self) -> impl Stream<Item = Message> + Send + Unpin + use<> {
+        Box::pin(stream::unfold(self.clone(), async |connection| {
+            let message = connection.recv().await?;
+            Some((message, connection))
+        }))
     }
 
     /// The next frame, where [`assemble_fragments`](crate::ServerConfig::assemble_fragments) is off: every frame
@@ -107,15 +117,12 @@ impl Connection {
     /// Cancel safe: a frame that was not returned is the next call's.
     #[doc(alias = "frame")]
     pub async fn recv_frame(&self) -> Option<Frame<'static>> {
-        let wanted = |unread: &Unread| matches!(unread, Unread::Frame(_));
-        match self.shared.inbox.take(wanted, || self.shared.driver.wake()).await? {
-            Unread::Frame(frame) => Some(frame),
-            Unread::Message(_) => None,
-        }
+        self.shared.inbox.take(inbox::State::frame, || self.shared.driver.wake()).await
     }
 
     /// Sends a message: text goes out as text, bytes as binary. Waits while as much is waiting to be sent as
-    /// [`max_buffered_amount`](crate::ServerConfig::max_buffered_amount) allows. Messages of one task go out in
+    /// [`max_buffered_amount`](crate::ServerConfig::max_buffered_amount) allows, and within a message that is sent in
+    /// parts ([`message_writer`](Self::message_writer), [`send_frame`](Self::send_frame)). Messages of one task go out in
     /// its order. It returns when the message is queued; [`drained`](Self::drained) tells when it has left.
     ///
     /// Cancel safe: dropped before it returns, nothing was sent.
@@ -132,7 +139,7 @@ impl Connection {
                 Err(TrySendError::Closed(message)) => return Err(SendError(message)),
                 Err(TrySendError::Full(full)) => message = full,
             }
-            self.shared.outbox.has_room().await;
+            self.shared.outbox.has_room(Turn::Message).await;
         }
     }
 
@@ -335,7 +342,7 @@ impl Connection {
         self.wake_if(self.shared.outbox.drop_connection(code, description, tell_peer));
     }
 
-    fn wake_if(&self, wake: bool) {
+    pub(crate) fn wake_if(&self, wake: bool) {
         if wake {
             self.shared.driver.wake();
         }

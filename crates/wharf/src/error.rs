@@ -1,14 +1,18 @@
 //! What can go wrong for the user of the library, one enum a stage.
 
-use crate::proto::Message;
+use crate::proto::connection::{Ending, Frame};
 use crate::proto::frame::MAX_CONTROL_PAYLOAD;
+use crate::proto::{Message, ProtocolError};
 
 /// A message could not be queued now; it is handed back.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrySendError {
     /// As much waits to be sent as [`ServerConfig::max_buffered_amount`](crate::ServerConfig::max_buffered_amount)
-    /// allows: the peer takes it more slowly than it is sent.
-    #[error("the peer is slow: as many bytes wait to be sent as max_buffered_amount allows")]
+    /// allows: the peer takes it more slowly than it is sent. Or another message is being sent in parts, and no other
+    /// may come between them.
+    #[error(
+        "the peer is slow: as many bytes wait to be sent as max_buffered_amount allows, or a message is unfinished"
+    )]
     Full(Message),
     /// The closing handshake has begun, or the connection is gone.
     #[error("the connection is closing or closed")]
@@ -32,6 +36,29 @@ pub struct SendError(
     pub Message,
 );
 
+/// A frame could not be queued; nothing of it was sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendFrameError<F = Frame<'static>> {
+    /// As [`TrySendError::Full`]; only from those that do not wait. The frame is handed back.
+    #[error(
+        "the peer is slow: as many bytes wait to be sent as max_buffered_amount allows, or a message is unfinished"
+    )]
+    Full(F),
+    /// The closing handshake has begun, or the connection is gone. The frame is handed back.
+    #[error("the connection is closing or closed")]
+    Closed(F),
+    /// The frame breaks a rule, and the peer would end the connection for it. Never of a raw frame.
+    #[error("the frame would break the protocol: {0}")]
+    Invalid(ProtocolError),
+}
+
+impl From<ProtocolError> for SendFrameError {
+    fn from(error: ProtocolError) -> Self {
+        Self::Invalid(error)
+    }
+}
+
 /// A ping or pong could not be queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -48,6 +75,15 @@ pub enum ControlError {
     /// The closing handshake has begun, or the connection is gone.
     #[error("the connection is closing or closed")]
     Closed,
+}
+
+/// The connection ended within a message that was being read: what a [`MessageReader`](crate::MessageReader)'s
+/// [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof) holds.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the connection ended within a message: {} ({})", .ending.description(), .ending.code())]
+pub struct UnfinishedMessage {
+    /// How it ended.
+    pub ending: Ending,
 }
 
 /// A request could not be accepted; the client got a complete HTTP refusal.

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use crate::connection::{Connection, close_of};
-use crate::proto::connection::{Cause, Ending, Frame};
+use crate::proto::connection::{Cause, Ending, Frame, RawFrame};
+use crate::proto::frame::Opcode;
 use crate::proto::{self, CloseCode, CloseError, CommandError, MessageRef};
 
 /// What happens on one connection, told by its driver as it happens, with messages lent out of the read buffer.
@@ -87,9 +88,46 @@ impl Context<'_> {
     /// own accord should look first.
     ///
     /// # Errors
-    /// [`CommandError::Closed`] once either side has begun to close.
+    /// [`CommandError::Closed`] once either side has begun to close, [`CommandError::MessageUnfinished`] while another
+    /// message is being sent in parts, here or from elsewhere.
     pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), CommandError> {
         self.core.send(message.into(), self.output)
+    }
+
+    /// Sends a frame as it was composed, as [`Connection::send_frame`] does. Between the first and the last frame of a
+    /// message, messages from elsewhere wait; if the connection closes meanwhile, they are not sent.
+    ///
+    /// # Errors
+    /// [`CommandError::InvalidFrame`] where it would break the protocol, and as for [`send`](Self::send); nothing was
+    /// sent.
+    #[doc(alias = "sendFrame")]
+    pub fn send_frame(&mut self, frame: &Frame<'_>) -> Result<(), CommandError> {
+        let is_part = match frame.header.opcode {
+            Opcode::Continuation => true,
+            Opcode::Text | Opcode::Binary => !frame.header.fin,
+            Opcode::Close | Opcode::Ping | Opcode::Pong => false,
+        };
+        if is_part && !self.begin_message() {
+            return Err(CommandError::MessageUnfinished);
+        }
+        let result = self.core.send_frame(frame, self.output, self.now);
+        if is_part {
+            self.settle_message();
+        }
+        result
+    }
+
+    /// Sends a frame as it is, whatever rule it breaks, as [`Connection::send_raw_frame`] does.
+    ///
+    /// # Errors
+    /// [`CommandError::Closed`] once either side has begun to close.
+    pub fn send_raw_frame(&mut self, frame: &RawFrame) -> Result<(), CommandError> {
+        let is_ours = self.begin_message();
+        let result = self.core.send_raw_frame(frame, self.output);
+        if is_ours {
+            self.settle_message();
+        }
+        result
     }
 
     /// Sends a ping with at most 125 bytes.
@@ -153,5 +191,18 @@ impl Context<'_> {
     /// The connection, to be cloned for use elsewhere. What is sent through it comes after what was sent here.
     pub const fn connection(&self) -> &Connection {
         self.connection
+    }
+
+    /// Holds messages from elsewhere back, unless one of them is unfinished.
+    fn begin_message(&self) -> bool {
+        self.connection.shared.outbox.begin_handlers_message(self.core.is_within_message())
+    }
+
+    /// Lets messages from elsewhere go on, if the handler's own has ended.
+    fn settle_message(&self) {
+        if !self.core.is_within_message() {
+            let outbox = &self.connection.shared.outbox;
+            self.connection.wake_if(outbox.end_handlers_message());
+        }
     }
 }

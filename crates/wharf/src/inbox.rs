@@ -2,13 +2,16 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 
-use crate::proto::Message;
-use crate::proto::connection::Frame;
+use crate::proto::connection::{Event, Frame};
+use crate::proto::frame::Opcode;
+use crate::proto::message::{Message, MessageKind};
 
-/// What waits for the application.
+/// What waits for the application: messages, or frames where they are not assembled.
 #[derive(Debug)]
 pub(crate) enum Unread {
     Message(Message),
@@ -28,7 +31,8 @@ impl Unread {
 #[derive(Debug)]
 pub(crate) struct Inbox {
     state: Mutex<State>,
-    /// Told whenever something came, or nothing more will.
+    /// Told whenever something came that may be taken, or nothing more will. All who wait are told, so that none is
+    /// missed where the one that was told has given up.
     arrived: Notify,
     /// How many messages, and how many bytes of them, count as full.
     max_messages: usize,
@@ -36,13 +40,24 @@ pub(crate) struct Inbox {
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(crate) struct State {
     unread: VecDeque<Unread>,
     /// The payloads of `unread` together.
     bytes: usize,
     is_ended: bool,
     /// The driver stopped reading because the inbox was full, and wants to be woken.
     is_holding: bool,
+    /// A reader takes the frames of its message; everybody else waits until it has them all, or gives up.
+    is_lent: bool,
+}
+
+/// What a reader begins with.
+#[derive(Debug)]
+pub(crate) struct Beginning {
+    pub(crate) kind: MessageKind,
+    pub(crate) payload: Bytes,
+    /// If not, the inbox is lent to the reader.
+    pub(crate) is_whole: bool,
 }
 
 impl Inbox {
@@ -75,35 +90,53 @@ impl Inbox {
         self.announce();
     }
 
-    /// Takes the next thing that `wanted` is true of; others before it are passed over. `None` when nothing more
-    /// comes. Calls `wake_driver` when the driver waits for room that is there now.
+    /// The reader that the inbox was lent to needs no more of it.
+    pub(crate) fn give_back(&self) {
+        self.lock().is_lent = false;
+        self.announce();
+    }
+
+    /// Takes the next thing that `pick` finds. `None` when nothing more comes. Calls `wake_driver` when the driver waits
+    /// for room that is there now.
     ///
     /// Cancel safe: what was not returned is still there, but for what was passed over.
-    pub(crate) async fn take(
+    pub(crate) async fn take<T>(
         &self,
-        wanted: impl Fn(&Unread) -> bool,
+        pick: fn(&mut State) -> Poll<Option<T>>,
         wake_driver: impl Fn(),
-    ) -> Option<Unread> {
+    ) -> Option<T> {
         loop {
             // Created before the look, so that what comes between look and wait is not missed.
             let arrived = self.arrived.notified();
-            let (found, has_ended, makes_room) = {
-                let mut state = self.lock();
-                let found = state.take(&wanted);
-                let makes_room = state.is_holding
-                    && state.unread.len() <= self.max_messages / 2
-                    && state.bytes <= self.max_bytes / 2;
-                state.is_holding &= !makes_room;
-                (found, state.is_ended, makes_room)
-            };
-            if makes_room {
-                wake_driver();
-            }
-            if found.is_some() || has_ended {
-                return found;
+            if let Poll::Ready(taken) = self.try_take(pick, &wake_driver) {
+                return taken;
             }
             arrived.await;
         }
+    }
+
+    /// Takes what [`take`](Self::take) would, if it need not wait for it.
+    pub(crate) fn try_take<T>(
+        &self,
+        pick: fn(&mut State) -> Poll<Option<T>>,
+        wake_driver: impl Fn(),
+    ) -> Poll<Option<T>> {
+        let mut state = self.lock();
+        let was_lent = state.is_lent;
+        let taken = pick(&mut state);
+        let is_returned = was_lent && !state.is_lent;
+        let makes_room = state.is_holding
+            && state.unread.len() <= self.max_messages / 2
+            && state.bytes <= self.max_bytes / 2;
+        state.is_holding &= !makes_room;
+        drop(state);
+        if makes_room {
+            wake_driver();
+        }
+        if is_returned {
+            self.announce();
+        }
+        taken
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -111,22 +144,89 @@ impl Inbox {
     }
 }
 
+/// What can be picked. Whatever stands before it is passed over.
 impl State {
-    fn take(&mut self, wanted: impl Fn(&Unread) -> bool) -> Option<Unread> {
-        let mut found = None;
-        while let Some(unread) = self.unread.pop_front() {
-            self.bytes -= unread.len();
-            if wanted(&unread) {
-                found = Some(unread);
-                break;
+    pub(crate) fn message(&mut self) -> Poll<Option<Message>> {
+        self.find(|unread, _| match unread {
+            Unread::Message(message) => Some(message),
+            Unread::Frame(frame) => frame.into_message(),
+        })
+    }
+
+    /// A frame. The message that it is by itself stays behind it.
+    pub(crate) fn frame(&mut self) -> Poll<Option<Frame<'static>>> {
+        self.find(|unread, state| {
+            let Unread::Frame(frame) = unread else { return None };
+            if let Some(Event::Message(message)) = frame.meaning() {
+                let message = message.into_owned();
+                state.bytes += message.len();
+                state.unread.push_front(Unread::Message(message));
+            }
+            Some(frame)
+        })
+    }
+
+    /// A message, or the first frame of one; then the inbox is lent.
+    pub(crate) fn beginning(&mut self) -> Poll<Option<Beginning>> {
+        self.find(|unread, state| match unread {
+            Unread::Message(message) => {
+                let kind = message.as_ref().kind();
+                Some(Beginning { kind, payload: message.into_bytes(), is_whole: true })
+            }
+            Unread::Frame(frame) => {
+                let kind = match frame.header.opcode {
+                    Opcode::Text => MessageKind::Text,
+                    Opcode::Binary => MessageKind::Binary,
+                    _ => return None,
+                };
+                state.is_lent = !frame.header.fin;
+                Some(Beginning { kind, payload: payload_of(frame), is_whole: !state.is_lent })
+            }
+        })
+    }
+
+    /// The next fragment of the message that the inbox is lent for, and whether it is the last.
+    pub(crate) fn fragment(&mut self) -> Poll<Option<(Bytes, bool)>> {
+        while let Some(unread) = self.pop() {
+            let Unread::Frame(frame) = unread else { continue };
+            if frame.header.opcode == Opcode::Continuation {
+                let is_last = frame.header.fin;
+                self.is_lent = !is_last;
+                return Poll::Ready(Some((payload_of(frame), is_last)));
             }
         }
+        self.end()
+    }
+
+    fn find<T>(&mut self, pick: impl Fn(Unread, &mut Self) -> Option<T>) -> Poll<Option<T>> {
+        if self.is_lent {
+            return Poll::Pending;
+        }
+        while let Some(unread) = self.pop() {
+            if let Some(found) = pick(unread, self) {
+                return Poll::Ready(Some(found));
+            }
+        }
+        self.end()
+    }
+
+    fn end<T>(&self) -> Poll<Option<T>> {
+        if self.is_ended { Poll::Ready(None) } else { Poll::Pending }
+    }
+
+    fn pop(&mut self) -> Option<Unread> {
+        let unread = self.unread.pop_front()?;
+        self.bytes -= unread.len();
         if self.unread.is_empty() {
             // An idle connection holds no buffer.
             self.unread = VecDeque::new();
         }
-        found
+        Some(unread)
     }
+}
+
+fn payload_of(frame: Frame<'static>) -> Bytes {
+    frame.payload.into_owned().into()
 }
 
 #[cfg(test)]
@@ -149,7 +249,7 @@ mod tests {
         assert!(!by_bytes.push(message(1)));
         assert!(by_bytes.is_holding());
         let wakes = std::cell::Cell::new(0);
-        let taken = by_bytes.take(|_| true, || wakes.set(wakes.get() + 1)).now_or_never();
+        let taken = by_bytes.take(State::message, || wakes.set(wakes.get() + 1)).now_or_never();
         assert!(taken.is_some_and(|unread| unread.is_some()));
         assert_eq!((wakes.get(), by_bytes.is_holding()), (1, false));
     }

@@ -40,9 +40,12 @@ mod date;
 mod driver;
 mod error;
 mod event;
+mod frames;
 mod handler;
 mod http;
 mod inbox;
+mod message_reader;
+mod message_writer;
 mod mounted;
 mod network;
 mod options;
@@ -54,15 +57,22 @@ mod server;
 pub use config::{ConfigError, LONGEST_TIME, ServerConfig, UNLIMITED};
 pub use connection::Connection;
 pub use cookie::{CookieError, CookieField, Cookies, SetCookie};
-pub use error::{AcceptError, ControlError, MountError, RejectError, SendError, TrySendError};
+pub use error::{
+    AcceptError, ControlError, MountError, RejectError, SendError, SendFrameError, TrySendError,
+    UnfinishedMessage,
+};
 pub use event::Event;
 pub use handler::{Context, Handler};
 pub use http::{HttpServer, HttpServerBuilder};
+pub use message_reader::MessageReader;
+pub use message_writer::MessageWriter;
 pub use network::{IpNetwork, NetworkError};
 pub use request::{Accept, Rejection, Request};
 pub use server::{Broadcast, Server};
 
-pub use proto::connection::{Cause, Ending, Frame, Side};
+pub use proto::connection::{Cause, Ending, Frame, RawFrame, Side};
 pub use proto::frame::{Header, Opcode};
 pub use proto::handshake::{AnswerError, Extension, HandshakeError, Version};
-pub use proto::{Close, CloseCode, CloseError, CommandError, Message, MessageRef, ProtocolError};
+pub use proto::{
+    Close, CloseCode, CloseError, CommandError, Message, MessageKind, MessageRef, ProtocolError,
+};

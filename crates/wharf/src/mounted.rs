@@ -36,6 +36,7 @@ impl UpgradeOwner for Mounted {
 }
 
 impl Mounted {
+    /// Answers a handshake: with the decision, or with why there is none to be made (RFC 6455 §4.2.1, §4.2.2).
     async fn answer(
         &self,
         mut request: http::Request<Incoming>,

@@ -5,19 +5,26 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use crate::error::{ControlError, TrySendError};
-use crate::proto::connection::PreparedMessage;
-use crate::proto::{Close, CloseCode, Message};
+use crate::error::{ControlError, SendFrameError, TrySendError};
+use crate::proto::connection::{Frame, FrameSequence, PreparedMessage, RawFrame};
+use crate::proto::frame::Opcode;
+use crate::proto::{Close, CloseCode, Message, ProtocolError};
 
 /// Commands from the handles to the driver, in order.
 #[derive(Debug)]
 pub(crate) enum Command {
     Send(Message),
     SendPrepared(PreparedMessage),
+    /// Judged before it was queued, unless it is not to be judged.
+    SendFrame(RawFrame),
     Ping(Bytes),
     Pong(Bytes),
     Close(Close),
-    Drop { code: CloseCode, description: Option<String>, tell_peer: bool },
+    Drop {
+        code: CloseCode,
+        description: Option<String>,
+        tell_peer: bool,
+    },
 }
 
 impl Command {
@@ -26,11 +33,43 @@ impl Command {
         let payload = match self {
             Self::Send(message) => message.len(),
             Self::SendPrepared(message) => message.wire_len(),
+            Self::SendFrame(frame) => frame.payload.len(),
             Self::Ping(payload) | Self::Pong(payload) => payload.len(),
             Self::Close(_) | Self::Drop { .. } => 0,
         };
         payload + 16
     }
+
+    /// Whether it may pass between the fragments of another message.
+    fn is_control(&self) -> bool {
+        match self {
+            Self::Send(_) | Self::SendPrepared(_) => false,
+            Self::SendFrame(frame) => frame.opcode & 0x8 != 0,
+            Self::Ping(_) | Self::Pong(_) | Self::Close(_) | Self::Drop { .. } => true,
+        }
+    }
+}
+
+/// What is to be queued, as far as it has to wait for its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// A message: not within another.
+    Message,
+    /// A frame of data that `send_frame` sends: not within a message that is not made of such frames.
+    Frame,
+    /// A control frame, a raw frame, or a writer's next part of its own message.
+    Any,
+}
+
+/// The message of which some fragments are queued or sent, and some are still to come.
+#[derive(Debug)]
+enum Unfinished {
+    /// One that `send_frame` sends, or none.
+    Frames(FrameSequence),
+    /// One of a `MessageWriter`, which knows that it is its own.
+    Writers,
+    /// One of the connection's handler, which sends past the outbox.
+    Handlers,
 }
 
 #[derive(Debug)]
@@ -52,6 +91,7 @@ struct State {
     /// It was full since it was last empty.
     was_full: bool,
     phase: Phase,
+    unfinished: Unfinished,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +106,14 @@ enum Phase {
 
 impl Outbox {
     pub(crate) fn new(limit: usize) -> Self {
-        let state = State { commands: Vec::new(), queued: 0, unsent: 0, was_full: false, phase: Phase::Open };
+        let state = State {
+            commands: Vec::new(),
+            queued: 0,
+            unsent: 0,
+            was_full: false,
+            phase: Phase::Open,
+            unfinished: Unfinished::Frames(FrameSequence::default()),
+        };
         Self { state: Mutex::new(state), room: Notify::new(), limit }
     }
 
@@ -78,7 +125,7 @@ impl Outbox {
         if state.phase != Phase::Open {
             return Err(TrySendError::Closed(message));
         }
-        if state.waiting() >= self.limit {
+        if !state.admits(Turn::Message, self.limit) {
             return Err(TrySendError::Full(message));
         }
         Ok(state.push(Command::Send(message), self.limit))
@@ -87,8 +134,103 @@ impl Outbox {
     /// Queues a message framed before, if there is room: whether the driver is to be woken, or `None`.
     pub(crate) fn try_send_prepared(&self, message: &PreparedMessage) -> Option<bool> {
         let mut state = self.lock();
-        (state.phase == Phase::Open && state.waiting() < self.limit)
+        (state.phase == Phase::Open && state.admits(Turn::Message, self.limit))
             .then(|| state.push(Command::SendPrepared(message.clone()), self.limit))
+    }
+
+    /// Queues a frame that breaks no rule: whether the driver is to be woken. A Close closes.
+    pub(crate) fn try_send_frame(&self, frame: Frame<'static>) -> Result<bool, SendFrameError> {
+        let opcode = frame.header.opcode;
+        if opcode.is_control() {
+            FrameSequence::default().check(&frame)?;
+        }
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return Err(SendFrameError::Closed(frame));
+        }
+        if opcode == Opcode::Close {
+            let close = Close::read(&frame.payload)?;
+            drop(state);
+            return Ok(self.close(close));
+        }
+        let was_unfinished = state.is_within_message();
+        let has_room = state.admits(turn_of(&frame), self.limit);
+        match &mut state.unfinished {
+            _ if opcode.is_control() => {}
+            Unfinished::Frames(sequence) if has_room => sequence.check(&frame)?,
+            Unfinished::Frames(sequence) => sequence.clone().check(&frame)?,
+            _ if opcode == Opcode::Continuation => return Err(ProtocolError::UnexpectedContinuation.into()),
+            _ => {}
+        }
+        if !has_room {
+            return Err(SendFrameError::Full(frame));
+        }
+        let wake = state.push(Command::SendFrame(frame.into()), self.limit);
+        self.message_may_have_ended(was_unfinished, state);
+        Ok(wake)
+    }
+
+    /// Queues a frame, whatever it is: whether the driver is to be woken.
+    pub(crate) fn try_send_raw_frame(&self, frame: RawFrame) -> Result<bool, SendFrameError<RawFrame>> {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return Err(SendFrameError::Closed(frame));
+        }
+        if !state.admits(Turn::Any, self.limit) {
+            return Err(SendFrameError::Full(frame));
+        }
+        let was_unfinished = state.is_within_message();
+        if let Unfinished::Frames(sequence) = &mut state.unfinished {
+            sequence.follow(&frame);
+        }
+        let wake = state.push(Command::SendFrame(frame), self.limit);
+        self.message_may_have_ended(was_unfinished, state);
+        Ok(wake)
+    }
+
+    /// Queues the next fragments of a writer's message, all of them or none: whether the driver is to be woken. With its
+    /// first ones the message `is_begun`.
+    pub(crate) fn try_send_part(
+        &self,
+        is_begun: bool,
+        fragments: &mut Vec<RawFrame>,
+    ) -> Result<bool, PartError> {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return Err(PartError::Closed);
+        }
+        if !state.admits(turn_of_part(is_begun), self.limit) {
+            return Err(PartError::Full);
+        }
+        let Some(last) = fragments.last() else { return Ok(false) };
+        state.unfinished =
+            if last.fin { Unfinished::Frames(FrameSequence::default()) } else { Unfinished::Writers };
+        let mut wake = false;
+        for fragment in fragments.drain(..) {
+            wake |= state.push(Command::SendFrame(fragment), self.limit);
+        }
+        self.message_may_have_ended(true, state);
+        Ok(wake)
+    }
+
+    /// Lets the handler send the frames of a message of its own: whether no other is unfinished, here or, by
+    /// `is_another_sent`, in the output. What is queued waits for it.
+    pub(crate) fn begin_handlers_message(&self, is_another_sent: bool) -> bool {
+        let mut state = self.lock();
+        let may_begin = !is_another_sent && !state.is_within_message();
+        if may_begin {
+            state.unfinished = Unfinished::Handlers;
+        }
+        may_begin || matches!(state.unfinished, Unfinished::Handlers)
+    }
+
+    /// The handler's message has ended: whether the driver is to be woken.
+    pub(crate) fn end_handlers_message(&self) -> bool {
+        let mut state = self.lock();
+        state.unfinished = Unfinished::Frames(FrameSequence::default());
+        let wake = !state.commands.is_empty();
+        self.message_may_have_ended(true, state);
+        wake
     }
 
     /// Queues a control frame: whether the driver is to be woken.
@@ -97,7 +239,7 @@ impl Outbox {
         if state.phase != Phase::Open {
             return Err(ControlError::Closed);
         }
-        if state.waiting() >= self.limit {
+        if !state.admits(Turn::Any, self.limit) {
             return Err(ControlError::Full);
         }
         Ok(state.push(command, self.limit))
@@ -131,9 +273,9 @@ impl Outbox {
         wake
     }
 
-    /// Waits until a message can be queued, or never can again.
-    pub(crate) async fn has_room(&self) {
-        self.until(|state| state.phase != Phase::Open || state.waiting() < self.limit).await;
+    /// Waits until something can be queued, or never can again.
+    pub(crate) async fn has_room(&self, turn: Turn) {
+        self.until(|state| state.phase != Phase::Open || state.admits(turn, self.limit)).await;
     }
 
     /// Waits until nothing waits to be sent, or what waits never will be.
@@ -141,12 +283,21 @@ impl Outbox {
         self.until(|state| state.phase == Phase::GivenUp || state.waiting() == 0).await;
     }
 
-    /// Takes what was queued, in order.
+    /// Takes what was queued, in order. Within a message of the handler's own, messages stay.
     pub(crate) fn take(&self) -> Vec<Command> {
         let mut state = self.lock();
+        let taken = std::mem::take(&mut state.commands);
+        if state.phase == Phase::Open && matches!(state.unfinished, Unfinished::Handlers) {
+            let (control, data): (Vec<_>, Vec<_>) = taken.into_iter().partition(Command::is_control);
+            let weight: usize = control.iter().map(Command::weight).sum();
+            state.unsent += weight;
+            state.queued -= weight;
+            state.commands = data;
+            return control;
+        }
         state.unsent += state.queued;
         state.queued = 0;
-        std::mem::take(&mut state.commands)
+        taken
     }
 
     /// The driver has `unsent` bytes left that the socket did not take: whether nothing waits now, for the first time
@@ -199,6 +350,15 @@ impl Outbox {
         self.room.notify_waiters();
     }
 
+    /// Tells those who wait for the end of a message that was not finished.
+    fn message_may_have_ended(&self, was_unfinished: bool, state: MutexGuard<'_, State>) {
+        let has_ended = was_unfinished && !state.is_within_message();
+        drop(state);
+        if has_ended {
+            self.room.notify_waiters();
+        }
+    }
+
     async fn until(&self, is_met: impl Fn(&State) -> bool) {
         loop {
             // Created before the look, so that a change between look and wait is not missed.
@@ -220,13 +380,44 @@ impl State {
         self.queued + self.unsent
     }
 
-    /// The first command wakes the driver, which takes all that follow with it.
+    const fn is_within_message(&self) -> bool {
+        match &self.unfinished {
+            Unfinished::Frames(sequence) => sequence.is_within_message(),
+            Unfinished::Writers | Unfinished::Handlers => true,
+        }
+    }
+
+    const fn admits(&self, turn: Turn, limit: usize) -> bool {
+        self.waiting() < limit
+            && match turn {
+                Turn::Message => !self.is_within_message(),
+                Turn::Frame => matches!(self.unfinished, Unfinished::Frames(_)),
+                Turn::Any => true,
+            }
+    }
+
+    /// The first command wakes the driver, which takes all that follow with it, unless it leaves some behind.
     fn push(&mut self, command: Command, limit: usize) -> bool {
         self.queued += command.weight();
         self.was_full |= self.waiting() >= limit;
         self.commands.push(command);
-        self.commands.len() == 1
+        self.commands.len() == 1 || matches!(self.unfinished, Unfinished::Handlers)
     }
+}
+
+/// Why the fragments of a writer were not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PartError {
+    Full,
+    Closed,
+}
+
+pub(crate) const fn turn_of(frame: &Frame<'_>) -> Turn {
+    if frame.header.opcode.is_control() { Turn::Any } else { Turn::Frame }
+}
+
+pub(crate) const fn turn_of_part(is_begun: bool) -> Turn {
+    if is_begun { Turn::Any } else { Turn::Message }
 }
 
 #[cfg(test)]

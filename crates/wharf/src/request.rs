@@ -292,6 +292,7 @@ impl Request {
         let accept = handshake::Accept {
             protocol: accept.protocol.as_deref(),
             origin: accept.origin.as_deref(),
+            // None is implemented, so none is agreed on, nor a parameter of any (RFC 6455 §5.8, §9, §9.1).
             extensions: &[],
             cookies: &cookies,
         };

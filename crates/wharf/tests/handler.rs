@@ -248,6 +248,16 @@ async fn c10_3_a_pause_before_the_first_read_holds_what_came_with_the_handshake(
 }
 
 #[tokio::test]
+async fn c10_5_after_an_accept_nothing_is_told_that_nobody_asked_for() {
+    let mut recorded = Recorded::with(ServerConfig::default(), nothing).await;
+    recorded.connection.resume();
+    recorded.client.send([text("first"), close(1000, "")]).await;
+    recorded.client.end().await;
+    recorded.sees([message("first")]).await;
+    recorded.sees_end(CloseCode::NORMAL).await;
+}
+
+#[tokio::test]
 async fn c10_2_drain_is_told_once_for_each_time_the_output_was_full() {
     let config = ServerConfig::default().max_buffered_amount(1000);
     let mut recorded = Recorded::with(config, |context, told| {
@@ -319,6 +329,35 @@ async fn c10_1_a_handler_whose_peer_does_not_read_is_told_no_more_than_fits() {
     });
     within(tokio::io::AsyncWriteExt::write_all(&mut writing, &rest)).await.unwrap();
     within(echoes).await.unwrap();
+}
+
+#[tokio::test]
+async fn c11_3_with_assembling_no_frame_is_told() {
+    let mut recorded = Recorded::with(ServerConfig::default(), nothing).await;
+    let frames = [text("a").more_follows(), ping("p"), continuation("b"), binary("c"), pong("q")];
+    recorded.client.send(frames).await;
+    recorded.client.send([close(1000, "")]).await;
+    recorded.client.end().await;
+    let told = [Told::Ping(b"p".to_vec()), message("ab"), message(b"c".to_vec()), Told::Pong(b"q".to_vec())];
+    recorded.sees(told).await;
+    recorded.sees_end(CloseCode::NORMAL).await;
+}
+
+#[tokio::test]
+async fn c11_6_in_frame_mode_a_fragmented_message_is_no_message_and_its_sum_has_no_limit() {
+    let mut recorded = Recorded::with(frames().max_received_message_size(10), nothing).await;
+    recorded.client.send([binary([1; 9]).more_follows(), continuation([2; 9]).more_follows()]).await;
+    recorded.client.send([continuation([3; 9]), close(1000, "")]).await;
+    recorded.client.end().await;
+    recorded
+        .sees([
+            Told::Frame(Opcode::Binary, false, vec![1; 9]),
+            Told::Frame(Opcode::Continuation, false, vec![2; 9]),
+            Told::Frame(Opcode::Continuation, true, vec![3; 9]),
+            Told::Frame(Opcode::Close, true, vec![0x03, 0xe8]),
+        ])
+        .await;
+    recorded.sees_end(CloseCode::NORMAL).await;
 }
 
 #[tokio::test]

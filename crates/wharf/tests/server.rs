@@ -361,6 +361,7 @@ async fn s8_3_a_broadcast_passes_over_closing_and_full_connections() {
 
 #[tokio::test]
 async fn s11_1_with_nobody_to_decide_a_handshake_gets_404_and_live_connections_go_on() {
+    // RFC 6455 §4.2.2
     let site = Site::open().await;
     let (mut client, connection) = site.pair().await;
     let Site { http, server } = site;

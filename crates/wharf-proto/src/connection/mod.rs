@@ -30,6 +30,7 @@
 
 mod config;
 mod deadline;
+mod fragments;
 mod input;
 mod receive;
 mod send;
@@ -41,6 +42,7 @@ use std::time::Instant;
 
 pub use config::{Config, Keepalive};
 pub use deadline::Deadline;
+pub use fragments::{FrameSequence, RawFrame};
 pub use input::Input;
 pub use receive::{Event, Frame};
 pub use send::PreparedMessage;
@@ -62,6 +64,8 @@ pub struct Connection {
     owed_pong: Option<Box<[u8]>>,
     keepalive: deadline::Keepalive,
     is_paused: bool,
+    /// What was sent, in frames composed by hand.
+    sent: FrameSequence,
     /// When output that could not be written at once last moved.
     output_waiting_since: Option<Instant>,
     /// On a client, where its masking keys come from; a server does not mask (RFC 6455 §5.1).
@@ -71,7 +75,7 @@ pub struct Connection {
 const _: () = assert!(size_of::<Connection>() <= 192, "an idle connection is to stay small");
 
 impl Connection {
-    /// The server's end of a connection.
+    /// The server's end of a connection. It masks nothing (RFC 6455 §5.1).
     pub fn server(config: Arc<Config>, now: Instant) -> Self {
         Self::new(config, None, now)
     }
@@ -102,13 +106,14 @@ impl Connection {
             owed_pong: None,
             keepalive,
             is_paused: false,
+            sent: FrameSequence::default(),
             output_waiting_since: None,
             masking_keys,
         }
     }
 
-    /// The transport ended or failed. Ends the connection, unless it has ended before; where we have said Close,
-    /// what we said stands.
+    /// The transport ended or failed. Ends the connection, unless it has ended before (RFC 6455 §7.2.1); where we have
+    /// said Close, what we said stands.
     pub fn lost(&mut self, cause: Cause, now: Instant) {
         let linger = now + self.config.close_timeout;
         self.state.lost(cause, linger);
@@ -124,7 +129,7 @@ impl Connection {
     pub const fn ending(&self) -> Option<&Ending> {
         match &self.state {
             State::Ended { ending, .. } => Some(ending),
-            State::Open | State::AwaitingClose { .. } => None,
+            State::Open | State::SendingClose { .. } | State::AwaitingClose { .. } => None,
         }
     }
 

@@ -7,11 +7,11 @@ use std::time::Instant;
 use super::Connection;
 use super::input::Input;
 use super::state::State;
-use crate::close::Close;
+use crate::close::{Close, CloseCode};
 use crate::error::ProtocolError;
 use crate::frame::{Header, Opcode};
 use crate::mask::MaskingKey;
-use crate::message::{MessageCow, MessageRef, PartialMessage};
+use crate::message::{Message, MessageCow, MessageRef, PartialMessage};
 
 /// What came from the peer, lent out of the input where it lies there in one piece.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,12 +28,13 @@ pub enum Event<'a> {
     Pong(Cow<'a, [u8]>),
 }
 
-/// A frame as it came: payload unmasked, and for a Close without its code (the reference's `binaryPayload`).
+/// A frame as it came, its payload unmasked.
+#[doc(alias = "WebSocketFrame")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
     /// The header; its mask is what the payload was masked with.
     pub header: Header,
-    /// The payload, unmasked.
+    /// The payload, unmasked; of a Close with its code, as it came. See [`binary_payload`](Self::binary_payload).
     pub payload: Cow<'a, [u8]>,
 }
 
@@ -52,6 +53,35 @@ impl Frame<'_> {
             Opcode::Ping => Some(Event::Ping(Cow::Borrowed(payload))),
             Opcode::Pong => Some(Event::Pong(Cow::Borrowed(payload))),
             _ => None,
+        }
+    }
+
+    /// The message that the frame is by itself, without a copy where the payload is owned; `None` for any other.
+    pub fn into_message(self) -> Option<Message> {
+        match self.header {
+            Header { fin: true, opcode: Opcode::Text, .. } => {
+                String::from_utf8(self.payload.into_owned()).ok().map(Message::Text)
+            }
+            Header { fin: true, opcode: Opcode::Binary, .. } => {
+                Some(Message::Binary(self.payload.into_owned().into()))
+            }
+            _ => None,
+        }
+    }
+
+    /// The code of a Close frame; `None` where it has none, and for every other frame.
+    #[doc(alias = "closeStatus")]
+    pub fn close_code(&self) -> Option<CloseCode> {
+        let code = self.payload.first_chunk().filter(|_| self.header.opcode == Opcode::Close);
+        code.map(|code| CloseCode::new(u16::from_be_bytes(*code)))
+    }
+
+    /// The payload, unmasked; of a Close the reason alone, without the code before it (RFC 6455 §5.5.1).
+    #[doc(alias = "binaryPayload")]
+    pub fn binary_payload(&self) -> &[u8] {
+        match self.header.opcode {
+            Opcode::Close => self.payload.get(2..).unwrap_or_default(),
+            _ => &self.payload,
         }
     }
 
@@ -112,13 +142,14 @@ impl Reading {
 }
 
 impl Connection {
-    /// Takes bytes from the peer and lends what they bring, one event a call; call it until it returns `None`.
+    /// Takes bytes from the peer as frames (RFC 6455 §6.2), of which nothing is taken on trust (RFC 6455 §10.7), and
+    /// lends what they bring, one event a call; call it until it returns `None`.
     /// Then all of `input` is taken. Between two calls the application may send, close or stop: input that is
     /// left is not lost.
     ///
     /// Pings are answered, the closing handshake is followed, and a broken rule is told to the peer, all into
     /// `output`. Payloads are unmasked in place, so `input` is changed. Once the connection has
-    /// [ended](Self::ending), all input is thrown away.
+    /// [ended](Self::ending), all input is thrown away, also what follows a broken rule (RFC 6455 §7.1.7).
     pub fn receive<'i>(
         &mut self,
         input: &mut Input<'i>,
@@ -150,6 +181,7 @@ impl Connection {
         self.owed_pong = None;
     }
 
+    /// RFC 6455 §7.1.7: the peer is told why, and the connection ends.
     fn fail(&mut self, error: ProtocolError, output: &mut Vec<u8>, now: Instant) {
         self.settle_pong(output);
         if let Some(close) = self.state.fail(error, now + self.config.close_timeout) {
@@ -240,7 +272,8 @@ impl Connection {
         self.control_frame(header, Cow::Owned(payload), output, now)
     }
 
-    /// Goes on with the payload of a data frame.
+    /// Goes on with the payload of a data frame, unmasked as it comes; with FIN the message ends, and the next data frame
+    /// begins another (RFC 6455 §5.4, §6.2).
     fn take_payload<'i>(
         &mut self,
         mut payload: UnfinishedPayload,
@@ -272,7 +305,8 @@ impl Connection {
         })
     }
 
-    /// Acts on a control frame (RFC 6455 §5.5), which may stand between the fragments of a message (§5.4).
+    /// Acts on a control frame (RFC 6455 §5.5, §6.2), which may stand between the fragments of a message
+    /// (RFC 6455 §5.4). A ping is owed a pong until the peer says Close (RFC 6455 §5.5.2).
     fn control_frame<'i>(
         &mut self,
         header: Header,
@@ -283,10 +317,12 @@ impl Connection {
         let is_open = matches!(self.state, State::Open);
         match header.opcode {
             Opcode::Close => self.peer_closed(&payload, output, now)?,
-            Opcode::Ping if is_open => self.owed_pong = Some(payload.as_ref().into()),
+            Opcode::Ping => self.owed_pong = Some(payload.as_ref().into()),
             _ => {}
         }
         if !is_open {
+            // Nobody is told of a ping after our Close, so nobody can cancel its answer.
+            self.settle_pong(output);
             return Ok(Taken::Frame);
         }
         if !self.config.assemble_fragments {
@@ -313,7 +349,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads the header at the front of `bytes`, refusing from the first byte that tells.
+    /// Reads the header at the front of `bytes`, refusing from the first byte that tells, and what is over a limit before
+    /// it takes any memory (RFC 6455 §10.4).
     fn read_header(&self, bytes: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
         if let [first, rest @ ..] = bytes {
             self.judge_first_byte(*first)?;
@@ -321,27 +358,30 @@ impl Connection {
                 self.judge_mask_bit(second & 0x80 != 0)?;
             }
         }
-        let Some((header, len)) = Header::read(bytes)? else { return Ok(None) };
+        let header = Header::read(bytes)?;
+        let announced = match &header {
+            Some((header, _)) => Some(header.payload_len),
+            None => Header::announced_len(bytes)?,
+        };
         let limit = self.config.limits.max_frame_size;
         // What is thrown away costs no memory, whatever its size.
-        if header.payload_len > limit && matches!(self.state, State::Open) {
-            return Err(ProtocolError::FrameTooLarge { length: header.payload_len, limit });
+        match announced.filter(|length| *length > limit && matches!(self.state, State::Open)) {
+            Some(length) => Err(ProtocolError::FrameTooLarge { length, limit }),
+            None => Ok(header),
         }
-        Ok(Some((header, len)))
     }
 
-    /// RFC 6455 §5.2 (reserved bits) and §5.4 (the order of fragments).
+    /// The reserved bits (RFC 6455 §5.2), and the order of fragments (RFC 6455 §5.4).
     fn judge_first_byte(&self, first: u8) -> Result<(), ProtocolError> {
         let bits = (first >> 4) & 0b111;
         if bits != 0 {
             return Err(ProtocolError::ReservedBits { bits });
         }
-        match (Opcode::from_bits(first)?, self.reading.has_unfinished_message()) {
-            (Opcode::Continuation, false) => Err(ProtocolError::UnexpectedContinuation),
-            (opcode @ (Opcode::Text | Opcode::Binary), true) => {
-                Err(ProtocolError::MessageAmidFragments { opcode: opcode.bits() })
-            }
-            _ => Ok(()),
+        match (first & 0x0f, self.reading.has_unfinished_message()) {
+            (0, false) => Err(ProtocolError::UnexpectedContinuation),
+            // Reserved ones, too: amid fragments only the order is told, as the reference does.
+            (opcode @ 1..=7, true) => Err(ProtocolError::MessageAmidFragments { opcode }),
+            _ => Opcode::from_bits(first).map(drop),
         }
     }
 
@@ -400,12 +440,15 @@ enum Taken<'i> {
     All,
 }
 
+/// RFC 6455 §6.2; a server's frames have no key.
 fn unmask(header: &Header, payload: &mut [u8]) {
     if let Some(key) = header.mask {
         key.apply(payload);
     }
 }
 
+/// A message of one frame (RFC 6455 §5.4), of the type that its opcode names (RFC 6455 §6.2); text has to be UTF-8
+/// (RFC 6455 §5.6, §8.1).
 fn whole_message(opcode: Opcode, payload: &mut [u8]) -> Result<Taken<'_>, ProtocolError> {
     let message = if opcode == Opcode::Text {
         MessageRef::Text(std::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?)

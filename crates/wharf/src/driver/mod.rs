@@ -108,6 +108,7 @@ impl<S: Transport> Driver<S> {
         result
     }
 
+    /// Reads what there is, and writes all that the core and the application have put into the output (RFC 6455 §6.1).
     fn read_and_write(&mut self, cx: &mut Context<'_>, read_buffer: &mut [u8], now: Instant) -> Poll<()> {
         if !self.is_connected {
             self.is_connected = true;
@@ -161,6 +162,9 @@ impl<S: Transport> Driver<S> {
                 Command::SendPrepared(message) => {
                     let _ = core.send_prepared(&message, output);
                 }
+                Command::SendFrame(frame) => {
+                    let _ = core.send_raw_frame(&frame, output);
+                }
                 Command::Ping(payload) => {
                     let _ = core.ping(&payload, output);
                 }
@@ -176,10 +180,11 @@ impl<S: Transport> Driver<S> {
         }
     }
 
-    /// Whether the next message may be received: the application takes it, and its answer has room.
+    /// Whether the next message may be received: the application takes it, and what a handler answers has room.
     fn may_read(&mut self, now: Instant) -> bool {
         if !self.core.is_open() {
-            // Nothing is delivered or answered any more: what comes is read only for the peer's Close and its end.
+            // Nothing is delivered any more: what comes is read for the peer's Close and its end, and for its pings, whose
+            // answers the core bounds.
             return self.core.ending().is_none();
         }
         let is_held = self.shared.is_paused()
@@ -190,7 +195,14 @@ impl<S: Transport> Driver<S> {
             self.is_reading_held = is_held;
             self.core.reading_paused(is_held, now);
         }
-        !is_held && self.output.len() < self.shared.outbox.limit()
+        !is_held && self.has_room_for_answers()
+    }
+
+    /// Whether what a handler answers in place has room. Those who take messages from the queue send their answers
+    /// through the outbox, which has its own bound: two ends that both send much and read all the while must not wait for
+    /// each other.
+    fn has_room_for_answers(&self) -> bool {
+        matches!(self.receiver, Receiver::Queue) || self.output.len() < self.shared.outbox.limit()
     }
 
     /// Reads once and handles all that came. Pending: nothing came, and the task is woken when something does.
@@ -223,7 +235,7 @@ impl<S: Transport> Driver<S> {
         while let Some(event) = self.core.receive(&mut input, &mut self.output, now) {
             let (receiver, surroundings) = self.receiver_and_surroundings(now);
             let has_room = receiver.receive(event, surroundings);
-            if !has_room || self.shared.is_paused() || self.output.len() >= self.shared.outbox.limit() {
+            if !has_room || self.shared.is_paused() || !self.has_room_for_answers() {
                 break;
             }
         }

@@ -6,7 +6,7 @@ use crate::connection::{Connection, Shared};
 use crate::handler::{Context, Handler};
 use crate::inbox::Unread;
 use crate::proto;
-use crate::proto::connection::{Cause, Ending, Event, Frame};
+use crate::proto::connection::{Cause, Ending, Event};
 
 pub(crate) enum Receiver {
     /// Messages wait until somebody takes them.
@@ -91,21 +91,7 @@ fn queue(event: Event<'_>, shared: &Shared) -> bool {
     }
     match event {
         Event::Message(message) => shared.inbox.push(Unread::Message(message.into_owned())),
-        Event::Frame(frame) => queue_frame(frame, shared),
+        Event::Frame(frame) => shared.inbox.push(Unread::Frame(frame.into_owned())),
         Event::Ping(_) | Event::Pong(_) => true,
-    }
-}
-
-/// A frame is told before the message that it is by itself.
-fn queue_frame(frame: Frame<'_>, shared: &Shared) -> bool {
-    let frame = frame.into_owned();
-    let message = match frame.meaning() {
-        Some(Event::Message(message)) => Some(message.into_owned()),
-        _ => None,
-    };
-    let has_room = shared.inbox.push(Unread::Frame(frame));
-    match message {
-        Some(message) => shared.inbox.push(Unread::Message(message)),
-        None => has_room,
     }
 }
