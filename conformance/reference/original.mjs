@@ -194,6 +194,9 @@ class Site {
         case "pong":
           connection.pong(Buffer.from(data(action)));
           break;
+        case "sendFrame":
+          connection.sendFrame(composed(action), sent);
+          break;
         case "close":
           connection.close(code, description);
           break;
@@ -295,6 +298,22 @@ function cookie({ expires, ...rest }) {
 
 function data({ text, bytes, times }) {
   return typeof text === "string" ? text.repeat(times) : Buffer.concat(Array(times).fill(Buffer.from(bytes)));
+}
+
+/** A frame composed by hand. The package keeps the code of a Close apart. */
+function composed({ fin, reserved, opcode, payload: bytes }) {
+  const frame = new websocket.frame(Buffer.alloc(4), Buffer.alloc(10), {});
+  const all = Buffer.from(bytes);
+  const isClose = opcode === 8;
+  return Object.assign(frame, {
+    fin,
+    opcode,
+    rsv1: (reserved & 4) !== 0,
+    rsv2: (reserved & 2) !== 0,
+    rsv3: (reserved & 1) !== 0,
+    closeStatus: isClose ? all.readUInt16BE(0) : -1,
+    binaryPayload: isClose ? all.subarray(2) : all,
+  });
 }
 
 function message({ type, utf8Data, binaryData }) {

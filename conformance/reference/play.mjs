@@ -133,7 +133,8 @@ class World {
   /** A line of the script's own between those that the servers told. */
   async mark(line) {
     await this.#catchUp();
-    for (const stream of Object.keys(this.seen).filter((name) => /^(server|connection)/.test(name))) {
+    const connections = Array.from({ length: this.count("server connect") }, (_, i) => `connection ${i}`);
+    for (const stream of ["server", ...connections]) {
       this.#line(stream, `-- ${line}`);
     }
   }

@@ -20,6 +20,15 @@ export const echo = { action: "echo" };
 export const sendPing = (of = "") => ({ action: "ping", ...payload(of) });
 export const sendPong = (of = "") => ({ action: "pong", ...payload(of) });
 export const cancel = { action: "cancel" };
+/** A frame composed by hand; wharf sends a `raw` one whatever rule it breaks. */
+export const sendFrame = (opcode, content = "", { fin = true, reserved = 0, raw = false } = {}) => ({
+  action: "sendFrame",
+  opcode,
+  payload: [...Buffer.from(content)],
+  fin,
+  reserved,
+  raw,
+});
 export const closeWith = (code, description) => ({ action: "close", code, description });
 export const drop = (code, description, silent) => ({ action: "drop", code, description, silent });
 export const pause = { action: "pause" };

@@ -1,6 +1,7 @@
 import { accepting } from "./accepting.mjs";
 import { clients } from "./clients.mjs";
 import { closing } from "./closing.mjs";
+import { composed } from "./composed.mjs";
 import { flow } from "./flow.mjs";
 import { handshake } from "./handshake.mjs";
 import { keepalive } from "./keepalive.mjs";
@@ -17,6 +18,7 @@ export const probes = [
   ...accepting,
   ...rejecting,
   ...messages,
+  ...composed,
   ...violations,
   ...closing,
   ...keepalive,

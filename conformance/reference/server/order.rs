@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use wharf::{Accept, CloseCode, Message, Rejection, ServerConfig, SetCookie};
+use wharf::{Accept, CloseCode, Frame, Message, Opcode, RawFrame, Rejection, ServerConfig, SetCookie};
 
 use crate::Failure;
 
@@ -69,6 +69,7 @@ pub(crate) enum Action {
     Ping(Payload),
     Pong(Payload),
     Cancel,
+    SendFrame(ComposedFrame),
     Close {
         code: Option<u16>,
         description: Option<String>,
@@ -117,6 +118,31 @@ impl Payload {
             Some(text) => text.repeat(self.times).into_bytes(),
             None => self.bytes.repeat(self.times),
         }
+    }
+}
+
+/// A frame composed by hand; `raw` goes out whatever rule it breaks.
+#[derive(Deserialize, Clone)]
+pub(crate) struct ComposedFrame {
+    fin: bool,
+    reserved: u8,
+    opcode: u8,
+    /// Of a Close with its code.
+    payload: Vec<u8>,
+    pub(crate) raw: bool,
+}
+
+impl ComposedFrame {
+    /// None where wharf's frames have no such opcode.
+    pub(crate) fn frame(&self) -> Option<Frame<'static>> {
+        let mut frame = Frame::new(self.fin, Opcode::from_bits(self.opcode).ok()?, self.payload.clone());
+        frame.header.reserved = self.reserved;
+        Some(frame)
+    }
+
+    pub(crate) fn raw_frame(&self) -> RawFrame {
+        let payload = self.payload.clone().into();
+        RawFrame { fin: self.fin, reserved: self.reserved, opcode: self.opcode, payload }
     }
 }
 

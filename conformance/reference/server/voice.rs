@@ -2,7 +2,7 @@
 
 use wharf::{CloseCode, Connection, Context, MessageRef};
 
-use crate::order::{Action, code};
+use crate::order::{Action, ComposedFrame, code};
 use crate::report::{message, report};
 
 /// The two ways to speak on a connection.
@@ -49,6 +49,7 @@ impl Voice<'_, '_> {
                 }
                 Ok(())
             }
+            Action::SendFrame(frame) => self.send_frame(frame).ok_or("sendFrame"),
             Action::Close { code: number, description } => {
                 self.close(code(*number, CloseCode::NORMAL), description.as_deref()).ok_or("close")
             }
@@ -78,6 +79,16 @@ impl Voice<'_, '_> {
         match self {
             Self::Context(context) => context.send(message).ok(),
             Self::Handle(connection) => connection.try_send(message).ok(),
+        }
+    }
+
+    fn send_frame(&mut self, frame: &ComposedFrame) -> Option<()> {
+        if frame.raw {
+            return self.connection().try_send_raw_frame(frame.raw_frame()).ok();
+        }
+        match self {
+            Self::Context(context) => context.send_frame(&frame.frame()?).ok(),
+            Self::Handle(connection) => connection.try_send_frame(frame.frame()?).ok(),
         }
     }
 
