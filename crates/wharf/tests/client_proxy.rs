@@ -1,5 +1,7 @@
 //! Through an HTTP proxy, by CONNECT.
 
+#![expect(clippy::unwrap_used, reason = "what the tests share is part of them")]
+
 #[cfg(feature = "tls")]
 #[path = "support/certificates.rs"]
 mod certificates;
@@ -79,6 +81,7 @@ async fn k7_1_a_connect_proxy_gets_the_credentials_and_the_server_does_not() {
 
 #[tokio::test]
 async fn k7_1_a_proxy_that_refuses_is_a_failure_with_its_answer() {
+    // RFC 6455 §4.1
     let (result, ()) = served(async |mut peer, _| {
         peer.write(
             "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\
