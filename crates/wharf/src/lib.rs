@@ -30,6 +30,9 @@
 //! An accepted one is a [`Connection`], which receives through [`Connection::recv`] in ordinary async code, or through
 //! a [`Handler`] that is called in place, without a queue or a copy. [`ServerConfig`] has every option, its default,
 //! and what happens when it bites.
+//!
+//! A [`Client`] connects to any WebSocket server, and what it gives is a [`Connection`], too. With the feature `tls`, which
+//! is on by default, both ends speak `wss://`: [`ServerTls`] and [`ClientTls`].
 
 pub(crate) use wharf_proto as proto;
 
