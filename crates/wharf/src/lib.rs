@@ -56,6 +56,7 @@ mod options;
 mod outbox;
 mod registry;
 mod request;
+mod router;
 mod server;
 
 pub use client::{Client, ClientConfig, ConnectError, ConnectRequest, Proxy, ProxyError, UrlError};
@@ -76,6 +77,7 @@ pub use message_reader::MessageReader;
 pub use message_writer::MessageWriter;
 pub use network::{IpNetwork, NetworkError};
 pub use request::{Accept, Rejection, Request};
+pub use router::{PatternError, RouteProtocol, Router, RouterError, RouterRequest};
 pub use server::{Broadcast, Server};
 
 pub use proto::connection::{Cause, Ending, Frame, RawFrame, Side};
