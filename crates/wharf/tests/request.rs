@@ -69,7 +69,7 @@ async fn r9_2_a_protocol_in_any_case_is_answered_in_the_clients_spelling() {
 async fn assert_not_accepted(accept: Accept) -> AcceptError {
     let site = Site::open().await;
     let (mut client, request) = site.ask("Sec-WebSocket-Protocol: chat\r\n").await;
-    let error = request.accept(accept.clone()).unwrap_err();
+    let error = request.accept(accept.clone()).expect_err("it may not be sent");
     let head = refusal(&mut client).await;
     assert_eq!(head.status_line(), "HTTP/1.1 500 Internal Server Error", "{accept:?}");
     let names: Vec<_> = head.fields().into_iter().map(|(name, _)| name).collect();
@@ -199,7 +199,7 @@ async fn r11_4_statuses_have_their_registered_texts_and_others_none() {
 async fn assert_not_rejected(rejection: Rejection) -> RejectError {
     let site = Site::open().await;
     let (mut client, request) = site.ask("").await;
-    let error = request.reject(rejection.clone()).unwrap_err();
+    let error = request.reject(rejection.clone()).expect_err("it may not be sent");
     let head = refusal(&mut client).await;
     assert_eq!(head.status(), 500, "{rejection:?}");
     let names: Vec<_> = head.fields().into_iter().map(|(name, _)| name).collect();
