@@ -140,7 +140,8 @@ impl Close {
     /// A Close frame without a code.
     pub const EMPTY: Self = Self { code: CloseCode::NOT_PROVIDED, reason: Cow::Borrowed("") };
 
-    /// A code with its reason, at most 123 bytes; an empty one is left away on the wire.
+    /// A code with its reason, at most 123 bytes, for a control frame holds 125 (RFC 6455 §5.5); an empty one is left
+    /// away on the wire.
     ///
     /// # Errors
     /// [`CloseError`] where the code or the length of the reason may not be sent.
@@ -168,7 +169,7 @@ impl Close {
         Self { code, reason: reason.into() }
     }
 
-    /// Reads a Close frame's payload.
+    /// Reads a Close frame's payload: nothing, or a code and what may follow it (RFC 6455 §5.5.1).
     ///
     /// # Errors
     /// A payload of one byte or a code that may not be sent: 1002. A reason that is not UTF-8: 1007.
@@ -180,11 +181,12 @@ impl Close {
         if !code.may_be_sent() {
             return Err(ProtocolError::InvalidCloseCode { code });
         }
+        // RFC 6455 §8.1
         let reason = std::str::from_utf8(reason).map_err(|_| ProtocolError::InvalidUtf8)?;
         Ok(Self { code, reason: Cow::Owned(reason.to_owned()) })
     }
 
-    /// The payload: nothing, or the code and the reason.
+    /// The payload: nothing, or the code and the reason (RFC 6455 §5.5.1).
     pub fn write(&self, output: &mut Vec<u8>) {
         if self.code.may_be_sent() {
             output.extend_from_slice(&self.code.get().to_be_bytes());
@@ -224,6 +226,7 @@ mod tests {
 
     #[test]
     fn c5_5_codes_that_never_go_out_are_refused() {
+        // RFC 6455 §7.4.1
         for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535] {
             let code = CloseCode::new(code);
             assert_eq!(Close::new(code, ""), Err(CloseError::Unsendable { code }));
@@ -232,6 +235,7 @@ mod tests {
 
     #[test]
     fn c5_11_a_reason_over_123_bytes_is_refused() {
+        // RFC 6455 §5.5
         assert!(Close::new(CloseCode::NORMAL, "x".repeat(123)).is_ok());
         let refused = Close::new(CloseCode::NORMAL, "é".repeat(62));
         assert_eq!(refused, Err(CloseError::ReasonTooLong { length: 124 }));

@@ -27,7 +27,7 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    /// The opcode that the low four bits of `bits` name.
+    /// The opcode that the low four bits of `bits` name (RFC 6455 §5.2).
     ///
     /// # Errors
     /// [`ProtocolError::ReservedOpcode`] for 3–7 and 11–15.
@@ -78,7 +78,8 @@ pub struct Header {
 }
 
 impl Header {
-    /// A header without reserved bits and without a mask.
+    /// A header without a mask, and without the reserved bits that only an extension may set (RFC 6455 §5.2), once the
+    /// handshake has agreed on it (RFC 6455 §9.1).
     pub const fn new(fin: bool, opcode: Opcode, payload_len: u64) -> Self {
         Self { fin, reserved: 0, opcode, mask: None, payload_len }
     }
@@ -103,7 +104,8 @@ impl Header {
     ///
     /// # Errors
     /// The rules that hold for every frame, whoever sends it: a reserved opcode, a control frame that is
-    /// fragmented or longer than 125 bytes, a length that is not in its shortest form or has its top bit set.
+    /// fragmented or longer than 125 bytes (RFC 6455 §5.4, §5.5), a length that is not in its shortest form or has its
+    /// top bit set (RFC 6455 §5.2).
     pub fn read(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some(&first) = bytes.first() else { return Ok(None) };
         let (fin, opcode) = Self::read_first_byte(first)?;
@@ -143,7 +145,8 @@ impl Header {
         Ok(read_payload_len(second & 0x7f, bytes)?.map(|(length, _)| length))
     }
 
-    /// Appends the header to `output`, its length in the shortest form.
+    /// Appends the header to `output`, its length in the shortest form (RFC 6455 §5.2). With a key its mask bit is set
+    /// (RFC 6455 §5.3).
     pub fn write(&self, output: &mut Vec<u8>) {
         let mut bytes = [0; MAX_HEADER_LEN];
         bytes[0] = (u8::from(self.fin) << 7) | ((self.reserved & 0b111) << 4) | self.opcode.bits();
@@ -253,6 +256,7 @@ mod tests {
 
     #[test]
     fn f1_5_lengths_are_written_in_their_shortest_form() {
+        // RFC 6455 §5.2
         for (length, bytes) in [(125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
             assert_eq!(written(Header::new(true, Opcode::Text, length)).len(), bytes);
         }
@@ -260,6 +264,7 @@ mod tests {
 
     #[test]
     fn c9_20_lengths_in_a_longer_form_than_needed_are_refused() {
+        // RFC 6455 §5.2
         assert_eq!(Header::read(&[0x81, 126, 0, 125]), Err(ProtocolError::LengthNotMinimal { length: 125 }));
         assert_eq!(
             Header::read(&[0x81, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff]),
@@ -269,6 +274,7 @@ mod tests {
 
     #[test]
     fn a_length_with_its_top_bit_set_is_refused() {
+        // RFC 6455 §5.2
         let bytes = [0x82, 127, 0x80, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(Header::read(&bytes), Err(ProtocolError::LengthTopBitSet { length: 1 << 63 }));
     }

@@ -80,6 +80,7 @@ mod tests {
             payload in proptest::collection::vec(any::<u8>(), 0..200),
             cut in 0usize..200,
         ) {
+            // RFC 6455 §6.2
             let cut = cut.min(payload.len());
             let expected = by_definition(key, &payload);
             let mut payload = payload;

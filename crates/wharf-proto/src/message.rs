@@ -131,7 +131,7 @@ impl<'a> MessageRef<'a> {
         }
     }
 
-    /// The opcode of its first frame.
+    /// The opcode of its first frame (RFC 6455 §6.1).
     pub const fn opcode(&self) -> Opcode {
         self.kind().opcode()
     }
@@ -186,7 +186,8 @@ enum Content {
 }
 
 impl PartialMessage {
-    /// A message that a text or binary frame begins, to be assembled, or to be handed on frame by frame.
+    /// A message of the type that its first frame names (RFC 6455 §6.2), to be assembled, or to be handed on frame by
+    /// frame.
     pub(crate) fn begin(opcode: Opcode, assemble: bool) -> Self {
         let content = match (opcode, assemble) {
             (Opcode::Text, true) => Content::Text { text: String::new(), split: SplitCharacter::default() },
@@ -209,8 +210,8 @@ impl PartialMessage {
         self.content = Content::Discarded;
     }
 
-    /// Counts a fragment by its header. The limits on the sum are for what is assembled: frames that are handed on
-    /// are held back by whoever takes them.
+    /// Counts a fragment by its header (RFC 6455 §10.4). The limits on the sum are for what is assembled: frames that
+    /// are handed on are held back by whoever takes them.
     pub(crate) fn announce(
         &mut self,
         payload_len: u64,
@@ -235,7 +236,7 @@ impl PartialMessage {
         Ok(())
     }
 
-    /// Takes the next bytes, unmasked, of a fragment's payload.
+    /// Takes the next bytes, unmasked, of a fragment's payload, wherever frames and reads were cut (RFC 6455 §5.4).
     pub(crate) fn append(&mut self, chunk: &[u8]) -> Result<(), ProtocolError> {
         match &mut self.content {
             Content::Text { text, split } => split.check(chunk, |complete| text.push_str(complete))?,
@@ -260,7 +261,8 @@ impl PartialMessage {
         }
     }
 
-    /// The message, now that its last fragment has come; `None` where its frames were handed on or discarded.
+    /// The message, now that its last fragment has come; `None` where its frames were handed on or discarded. A text may not
+    /// end within a character (RFC 6455 §5.6).
     pub(crate) fn end(self) -> Result<Option<Message>, ProtocolError> {
         match self.content {
             Content::Text { split, .. } | Content::FramesOfText { split, .. } if !split.is_none() => {

@@ -14,7 +14,7 @@ pub struct SplitCharacter {
 }
 
 impl SplitCharacter {
-    /// Checks the next piece of a text and hands on what is complete, in order.
+    /// Checks the next piece of a text (RFC 6455 §8.1) and hands on what is complete, in order.
     ///
     /// # Errors
     /// [`InvalidUtf8`] at the first byte that no valid text can have at its place, also where that byte comes in

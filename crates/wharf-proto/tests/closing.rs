@@ -19,6 +19,7 @@ fn closing(code: u16, reason: &'static str) -> (Server, Close) {
 
 #[test]
 fn c5_1_our_close_goes_out_with_code_and_reason_and_nothing_after_it() {
+    // RFC 6455 §5.5.1, §6.1, §7.1.2
     let (mut server, _) = closing(4001, "why");
     let sent = server.connection.send("late".into(), &mut server.output);
     assert_eq!(sent, Err(CommandError::Closed));
@@ -29,6 +30,7 @@ fn c5_1_our_close_goes_out_with_code_and_reason_and_nothing_after_it() {
 
 #[test]
 fn c5_3_an_empty_reason_leaves_a_payload_of_two_bytes() {
+    // RFC 6455 §5.5.1
     let (mut server, _) = closing(1000, "");
     assert_eq!(server.answers()[0].payload, 1000_u16.to_be_bytes());
 }
@@ -80,7 +82,28 @@ fn a_peer_that_still_takes_what_was_sent_before_our_close_is_waited_for() {
 }
 
 #[test]
+fn a_peer_that_only_pings_after_our_close_gets_no_more_time_for_it() {
+    let (mut server, ours) = closing(1000, "bye");
+    let until = server.connection.next_deadline().unwrap();
+    server.peer_sends([ping("before our Close has left")]);
+    assert_eq!(server.answers().len(), 1);
+    assert_eq!(server.answers(), [pong("before our Close has left")]);
+    for _ in 0..100 {
+        server.now += CLOSE_TIMEOUT / 101;
+        server.peer_sends([ping("more")]);
+        assert_eq!(server.output.len(), 6);
+        // Part of the pong goes, then the rest.
+        server.connection.output_written(true, &mut server.output, server.now);
+        assert_eq!(server.answers(), [pong("more")]);
+        assert_eq!(server.connection.next_deadline(), Some(until));
+    }
+    server.sleep_to_deadline();
+    assert_eq!(server.ending(), &Ending::Unanswered { sent: ours });
+}
+
+#[test]
 fn c5_9_what_comes_after_our_close_is_neither_delivered_nor_judged_by_its_size() {
+    // A ping is answered all the same: RFC 6455 §5.5.2.
     let mut server = Server::open();
     server.peer_sends([text("begun ").more_follows()]);
     let close_frame = Close::new(CloseCode::NORMAL, "").unwrap();
@@ -88,7 +111,7 @@ fn c5_9_what_comes_after_our_close_is_neither_delivered_nor_judged_by_its_size()
     server.answers();
     let large = binary(vec![0; 1 << 20]);
     server.peer_sends([continuation("ended"), text("late"), ping("p"), large, text([0xff]), close(1000, "")]);
-    assert_eq!((server.events.len(), server.answers().len()), (0, 0));
+    assert_eq!((server.events.len(), server.answers()), (0, vec![pong("p")]));
     assert!(server.ending().is_clean());
 }
 
@@ -141,6 +164,7 @@ fn c6_5_a_drop_with_a_code_that_cannot_be_sent_changes_nothing() {
 
 #[test]
 fn c7_1_peer_close_is_answered_with_its_code_and_reason() {
+    // RFC 6455 §5.5.1, §6.2
     for code in [1000, 1001, 1011, 3000, 4999] {
         let seen = outcome_of([close(code, "why")]);
         assert_eq!(seen.answers, [close(code, "why")]);
@@ -170,6 +194,7 @@ fn c7_4_a_close_without_code_is_answered_without_code_and_told_as_1005() {
 
 #[test]
 fn c7_5_a_close_of_one_byte_fails_with_1002() {
+    // RFC 6455 §5.5.1
     let bytes = Frame { payload: vec![3], ..empty_close() }.masked();
     let reason = "Close frame with a payload of one byte.";
     assert_fails(&Config::default(), &bytes, CloseCode::PROTOCOL_ERROR, reason);
@@ -177,6 +202,7 @@ fn c7_5_a_close_of_one_byte_fails_with_1002() {
 
 #[test]
 fn c7_6_a_close_with_an_invalid_code_fails_with_1002() {
+    // RFC 6455 §7.4.1
     for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000] {
         let reason = format!("Close frame with the invalid code {code}.");
         let bytes = close(code, "").masked();
@@ -186,6 +212,7 @@ fn c7_6_a_close_with_an_invalid_code_fails_with_1002() {
 
 #[test]
 fn c7_7_a_close_reason_that_is_not_utf8_fails_with_1007() {
+    // RFC 6455 §8.1
     let bytes = Frame { payload: vec![0x03, 0xe8, 0xff], ..empty_close() }.masked();
     assert_fails(&Config::default(), &bytes, CloseCode::INVALID_DATA, "Invalid UTF-8 Data Received");
 }

@@ -158,6 +158,7 @@ fn f1_3_the_vectors_of_the_reference_are_written_and_read() {
 
 #[test]
 fn f1_4_the_examples_of_the_rfc_are_written_and_read() {
+    // RFC 6455 §6.1, §6.2
     // RFC 6455 §5.7, in its order.
     let hello = b"Hello".as_slice();
     let masked_hello = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];

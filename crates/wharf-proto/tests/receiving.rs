@@ -18,6 +18,7 @@ fn frame_mode() -> Config {
 
 #[test]
 fn c11_1_text_and_binary_come_with_their_exact_content() {
+    // RFC 6455 §5.4, §6.2
     let seen = outcome_of([text("Hëllo"), binary([0, 255, 7]), text(""), binary("")]);
     let binary: Vec<u8> = vec![0, 255, 7];
     assert_eq!(seen.events, [message("Hëllo"), message(binary), message(""), message(Vec::new())]);
@@ -26,6 +27,7 @@ fn c11_1_text_and_binary_come_with_their_exact_content() {
 
 #[test]
 fn c11_2_fragments_become_one_message() {
+    // RFC 6455 §5.4, §6.2
     let seen = outcome_of([
         text("Hel").more_follows(),
         continuation("").more_follows(),
@@ -38,6 +40,7 @@ fn c11_2_fragments_become_one_message() {
 
 #[test]
 fn c4_1_a_ping_is_answered_with_its_payload() {
+    // RFC 6455 §5.5.2, §5.5.3, §6.2
     for payload in [vec![], vec![1], vec![7; 125]] {
         let seen = outcome_of([ping(&payload)]);
         assert_eq!((seen.events, seen.answers), (vec![Seen::Ping(payload.clone())], vec![pong(&payload)]));
@@ -94,6 +97,7 @@ fn while_output_waits_only_the_latest_ping_is_owed_a_pong() {
 
 #[test]
 fn c9_1_a_reserved_bit_fails_with_1002() {
+    // RFC 6455 §5.2
     for bits in 1..=0b111_u8 {
         let first = 0x81 | (bits << 4);
         let reason = "Unsupported usage of rsv bits without negotiated extension.";
@@ -103,6 +107,7 @@ fn c9_1_a_reserved_bit_fails_with_1002() {
 
 #[test]
 fn c9_2_a_reserved_opcode_fails_with_1002() {
+    // RFC 6455 §5.2
     for opcode in (3..=7_u8).chain(11..=15) {
         let reason = format!("Unrecognized Opcode: {opcode:#x}");
         assert_fails(&Config::default(), &[0x80 | opcode], CloseCode::PROTOCOL_ERROR, &reason);
@@ -111,6 +116,7 @@ fn c9_2_a_reserved_opcode_fails_with_1002() {
 
 #[test]
 fn c9_3_a_control_frame_over_125_bytes_fails_with_1002_from_its_second_byte() {
+    // RFC 6455 §5.5
     let reason = "Illegal control frame longer than 125 bytes.";
     for start in [[0x88, 0xfe], [0x89, 0xfe], [0x8a, 0xff]] {
         assert_fails(&Config::default(), &start, CloseCode::PROTOCOL_ERROR, reason);
@@ -119,6 +125,7 @@ fn c9_3_a_control_frame_over_125_bytes_fails_with_1002_from_its_second_byte() {
 
 #[test]
 fn c9_4_a_fragmented_control_frame_fails_with_1002_from_its_first_byte() {
+    // RFC 6455 §5.4
     let reason = "Control frames must not be fragmented.";
     for first in [0x08, 0x09, 0x0a] {
         assert_fails(&Config::default(), &[first], CloseCode::PROTOCOL_ERROR, reason);
@@ -129,6 +136,7 @@ fn c9_4_a_fragmented_control_frame_fails_with_1002_from_its_first_byte() {
 
 #[test]
 fn c9_5_a_continuation_without_a_start_fails_with_1002() {
+    // RFC 6455 §5.4
     let reason = "Unexpected Continuation Frame";
     assert_fails(&Config::default(), &[0x80], CloseCode::PROTOCOL_ERROR, reason);
     let after_a_whole_message = [text("x").masked(), vec![0x00]].concat();
@@ -137,6 +145,7 @@ fn c9_5_a_continuation_without_a_start_fails_with_1002() {
 
 #[test]
 fn c9_6_a_message_amid_fragments_fails_with_1002() {
+    // RFC 6455 §5.4
     for opcode in 1..=7_u8 {
         let reason = format!("Illegal frame opcode {opcode:#x} received in middle of fragmented message.");
         for amid in [&[text("a").more_follows()][..], &[text("").more_follows(), ping("between")]] {
@@ -148,6 +157,7 @@ fn c9_6_a_message_amid_fragments_fails_with_1002() {
 
 #[test]
 fn c9_8_a_frame_over_its_limit_fails_with_1009_from_its_header() {
+    // RFC 6455 §10.4
     let config = with_limits(Limits { max_frame_size: 10, ..Limits::default() });
     let seen = outcome_at_every_split(&config, &binary([1; 10]).masked());
     assert_eq!(seen.events, [message(vec![1; 10])]);
@@ -158,6 +168,7 @@ fn c9_8_a_frame_over_its_limit_fails_with_1009_from_its_header() {
 
 #[test]
 fn c9_9_fragments_over_the_message_limit_fail_with_1009_from_the_header_that_passes_it() {
+    // RFC 6455 §10.4
     let config = with_limits(Limits { max_message_size: 10, ..Limits::default() });
     let fits = [binary([1; 5]).more_follows(), continuation([2; 5])];
     assert_eq!(outcome_at_every_split(&config, &bytes_of(&fits)).events.len(), 1);
@@ -172,6 +183,7 @@ fn c9_9_fragments_over_the_message_limit_fail_with_1009_from_the_header_that_pas
 
 #[test]
 fn c9_10_text_that_is_not_utf8_fails_with_1007() {
+    // RFC 6455 §5.6, §8.1
     for payload in [&b"\xff"[..], b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"cut \xf0\x9f"] {
         let bytes = text(payload).masked();
         assert_fails(&Config::default(), &bytes, CloseCode::INVALID_DATA, "Invalid UTF-8 Data Received");
@@ -198,6 +210,7 @@ fn c9_15_text_that_is_not_utf8_fails_while_its_frame_is_incomplete() {
 
 #[test]
 fn c9_16_a_character_may_be_split_over_fragments_with_a_ping_between() {
+    // RFC 6455 §5.6
     for character in ["é", "€", "𐍈"] {
         for cut in 1..character.len() {
             let (head, tail) = character.as_bytes().split_at(cut);
@@ -217,6 +230,7 @@ fn c9_17_a_byte_order_mark_is_data() {
 
 #[test]
 fn c9_14_a_frame_of_exactly_the_limit_passes_and_huge_announced_lengths_fail() {
+    // RFC 6455 §10.4
     let mut server = Server::open();
     server.peer_sends([binary(vec![7; 65_536])]);
     assert_eq!((&server.events[..], server.connection.ending()), (&[message(vec![7; 65_536])][..], None));
@@ -240,6 +254,7 @@ fn with_unlimited_frames_an_announced_length_takes_no_memory_before_its_bytes() 
 
 #[test]
 fn c9_18_empty_fragments_take_no_memory_and_are_counted() {
+    // RFC 6455 §10.4
     let limits = Limits { max_fragments: 100_001, ..Limits::default() };
     let mut server = Server::with(with_limits(limits));
     server.peer_sends([binary("").more_follows()]);
@@ -268,6 +283,7 @@ fn c9_19_an_unmasked_frame_from_a_client_fails_with_1002() {
 
 #[test]
 fn k9_1_a_masked_frame_from_a_server_fails_with_1002() {
+    // RFC 6455 §5.1
     let now = std::time::Instant::now();
     let key = wharf_proto::mask::MaskingKey([1, 2, 3, 4]);
     let mut client = Connection::client(Config::default().into(), move || key, now);
@@ -375,6 +391,7 @@ proptest! {
         cuts in proptest::collection::vec(0usize..600, 0..6),
         assemble_fragments in any::<bool>(),
     ) {
+        // RFC 6455 §6.2
         let config = Config { assemble_fragments, ..Config::default() };
         let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
         cuts.sort_unstable();
@@ -386,6 +403,7 @@ proptest! {
 
     #[test]
     fn no_bytes_panic_the_connection(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        // RFC 6455 §10.7
         outcome(&Config::default(), bytes.chunks(7));
     }
 }

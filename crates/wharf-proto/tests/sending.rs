@@ -23,12 +23,14 @@ fn lengths(frames: &[Frame]) -> Vec<usize> {
 
 #[test]
 fn c2_2_empty_messages_are_one_empty_frame_each() {
+    // RFC 6455 §6.1
     assert_eq!(sent(Some(10), "".into()), [text("")]);
     assert_eq!(sent(Some(10), b"".as_slice().into()), [binary("")]);
 }
 
 #[test]
 fn o5_effect_fragments_have_the_threshold_and_the_remainder() {
+    // RFC 6455 §5.4, §6.1
     let frames = sent(Some(10), MessageRef::Binary(&[7; 25]));
     let expected =
         [binary([7; 10]).more_follows(), continuation([7; 10]).more_follows(), continuation([7; 5])];
@@ -45,11 +47,13 @@ fn o5_default_is_16384_bytes() {
 
 #[test]
 fn o4_disabled_sends_one_frame_of_any_length() {
+    // RFC 6455 §6.1
     assert_eq!(lengths(&sent(None, MessageRef::Binary(&vec![0; 70_000]))), [70_000]);
 }
 
 #[test]
 fn c3_1_a_ping_or_pong_holds_up_to_125_bytes() {
+    // RFC 6455 §5.4, §5.5
     let mut server = Server::open();
     server.connection.ping(&[1; 125], &mut server.output).unwrap();
     server.connection.pong(b"unasked", &mut server.output).unwrap();
@@ -72,6 +76,7 @@ fn a_prepared_message_is_what_a_send_writes() {
 
 #[test]
 fn f1_6_each_frame_of_a_client_is_masked_with_a_key_of_its_own() {
+    // RFC 6455 §5.1, §5.3, §6.1
     let now = std::time::Instant::now();
     let mut next = 0;
     let config = Config { fragmentation_threshold: NonZeroUsize::new(2), ..Config::default() };

@@ -37,6 +37,7 @@ mod config;
 mod connection;
 mod connection_state;
 mod cookie;
+mod counters;
 mod date;
 mod driver;
 mod error;
@@ -60,6 +61,7 @@ pub use config::{ConfigError, LONGEST_TIME, ServerConfig, UNLIMITED};
 pub use connection::Connection;
 pub use connection_state::ConnectionState;
 pub use cookie::{CookieError, CookieField, Cookies, SetCookie};
+pub use counters::Counters;
 pub use error::{
     AcceptError, ControlError, MountError, RejectError, SendError, SendFrameError, TrySendError,
     UnfinishedMessage,

@@ -76,6 +76,7 @@ async fn c1_3_the_remote_address_is_the_requests() {
 
 #[tokio::test]
 async fn c2_1_text_goes_out_as_opcode_1_and_bytes_as_opcode_2() {
+    // RFC 6455 §6.1
     let site = Site::open().await;
     let (mut client, connection) = site.pair().await;
     within(connection.send("héllo")).await.unwrap();
@@ -138,6 +139,7 @@ async fn o5_a_message_over_the_threshold_goes_out_in_fragments() {
 
 #[tokio::test]
 async fn c2_4_a_send_after_close_or_after_the_end_hands_the_message_back_and_changes_nothing() {
+    // RFC 6455 §5.5.1
     let site = patient().await;
     let (mut client, connection) = site.pair().await;
     connection.close(CloseCode::new(4001), Some("why")).unwrap();
@@ -183,6 +185,7 @@ async fn c5_5_codes_that_may_not_be_sent_are_errors_and_the_connection_stays_ope
 
 #[tokio::test]
 async fn c5_7_the_peers_answer_makes_the_server_end_tcp_first() {
+    // RFC 6455 §5.5.1
     let site = patient().await;
     let (mut client, connection) = site.pair().await;
     connection.close(CloseCode::new(4001), Some("why")).unwrap();
@@ -296,6 +299,7 @@ async fn c6_a_drop_with_output_that_cannot_go_resets_tcp() {
 
 #[tokio::test]
 async fn c7_8_after_the_closing_handshake_the_server_ends_tcp_though_the_peer_never_does() {
+    // RFC 6455 §5.5.1
     let site = Site::with(ServerConfig::default().close_timeout(SHORT)).await;
     let (mut client, _connection) = site.pair().await;
     client.send([close(1000, "")]).await;

@@ -148,13 +148,15 @@ async fn c4_5_text_ping_text_in_one_segment_are_told_in_that_order() {
 }
 
 #[tokio::test]
-async fn a_ping_is_refused_once_the_connection_closes() {
+async fn a_ping_of_our_own_is_refused_once_the_connection_closes() {
+    // RFC 6455 §5.5.2: the peer's is answered until its own Close.
     let site = Site::open().await;
     let (mut client, connection) = site.pair().await;
     connection.close(CloseCode::NORMAL, Some("")).unwrap();
     assert_eq!(connection.ping(""), Err(ControlError::Closed));
     assert_eq!(connection.pong(""), Err(ControlError::Closed));
     assert_eq!(client.frame().await, close(1000, ""));
-    client.send([ping("not answered"), close(1000, "")]).await;
+    client.send([ping("answered all the same"), close(1000, ""), ping("not answered")]).await;
+    assert_eq!(client.frame().await, pong("answered all the same"));
     client.sees_end().await;
 }

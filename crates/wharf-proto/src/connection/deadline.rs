@@ -44,7 +44,9 @@ impl Connection {
         let stalled = stalled.map(|at| (at, Deadline::OutputStalled));
         let other = match &self.state {
             State::Open => self.keepalive_deadline(),
-            State::AwaitingClose { until, .. } => Some((*until, Deadline::CloseUnanswered)),
+            State::SendingClose { until, .. } | State::AwaitingClose { until, .. } => {
+                Some((*until, Deadline::CloseUnanswered))
+            }
             State::Ended { until, .. } => return Some((*until, Deadline::Disconnect)),
         };
         [stalled, other].into_iter().flatten().min_by_key(|(at, _)| *at)
@@ -72,6 +74,7 @@ impl Connection {
             } else if matches!(self.keepalive, Keepalive::PingWaiting) {
                 self.keepalive = Keepalive::AwaitingLife { since: now };
             }
+            self.state.output_has_left();
             self.settle_pong(output);
         } else if moved && self.output_waiting_since.is_some() {
             self.output_waiting_since = Some(now);

@@ -75,7 +75,7 @@ pub struct Connection {
 const _: () = assert!(size_of::<Connection>() <= 192, "an idle connection is to stay small");
 
 impl Connection {
-    /// The server's end of a connection.
+    /// The server's end of a connection. It masks nothing (RFC 6455 §5.1).
     pub fn server(config: Arc<Config>, now: Instant) -> Self {
         Self::new(config, None, now)
     }
@@ -112,8 +112,8 @@ impl Connection {
         }
     }
 
-    /// The transport ended or failed. Ends the connection, unless it has ended before; where we have said Close,
-    /// what we said stands.
+    /// The transport ended or failed. Ends the connection, unless it has ended before (RFC 6455 §7.2.1); where we have
+    /// said Close, what we said stands.
     pub fn lost(&mut self, cause: Cause, now: Instant) {
         let linger = now + self.config.close_timeout;
         self.state.lost(cause, linger);
@@ -129,7 +129,7 @@ impl Connection {
     pub const fn ending(&self) -> Option<&Ending> {
         match &self.state {
             State::Ended { ending, .. } => Some(ending),
-            State::Open | State::AwaitingClose { .. } => None,
+            State::Open | State::SendingClose { .. } | State::AwaitingClose { .. } => None,
         }
     }
 

@@ -142,13 +142,14 @@ impl Reading {
 }
 
 impl Connection {
-    /// Takes bytes from the peer and lends what they bring, one event a call; call it until it returns `None`.
+    /// Takes bytes from the peer as frames (RFC 6455 §6.2), of which nothing is taken on trust (RFC 6455 §10.7), and
+    /// lends what they bring, one event a call; call it until it returns `None`.
     /// Then all of `input` is taken. Between two calls the application may send, close or stop: input that is
     /// left is not lost.
     ///
     /// Pings are answered, the closing handshake is followed, and a broken rule is told to the peer, all into
     /// `output`. Payloads are unmasked in place, so `input` is changed. Once the connection has
-    /// [ended](Self::ending), all input is thrown away.
+    /// [ended](Self::ending), all input is thrown away, also what follows a broken rule (RFC 6455 §7.1.7).
     pub fn receive<'i>(
         &mut self,
         input: &mut Input<'i>,
@@ -180,6 +181,7 @@ impl Connection {
         self.owed_pong = None;
     }
 
+    /// RFC 6455 §7.1.7: the peer is told why, and the connection ends.
     fn fail(&mut self, error: ProtocolError, output: &mut Vec<u8>, now: Instant) {
         self.settle_pong(output);
         if let Some(close) = self.state.fail(error, now + self.config.close_timeout) {
@@ -270,7 +272,8 @@ impl Connection {
         self.control_frame(header, Cow::Owned(payload), output, now)
     }
 
-    /// Goes on with the payload of a data frame.
+    /// Goes on with the payload of a data frame, unmasked as it comes; with FIN the message ends, and the next data frame
+    /// begins another (RFC 6455 §5.4, §6.2).
     fn take_payload<'i>(
         &mut self,
         mut payload: UnfinishedPayload,
@@ -302,7 +305,8 @@ impl Connection {
         })
     }
 
-    /// Acts on a control frame (RFC 6455 §5.5), which may stand between the fragments of a message (§5.4).
+    /// Acts on a control frame (RFC 6455 §5.5, §6.2), which may stand between the fragments of a message
+    /// (RFC 6455 §5.4). A ping is owed a pong until the peer says Close (RFC 6455 §5.5.2).
     fn control_frame<'i>(
         &mut self,
         header: Header,
@@ -313,10 +317,12 @@ impl Connection {
         let is_open = matches!(self.state, State::Open);
         match header.opcode {
             Opcode::Close => self.peer_closed(&payload, output, now)?,
-            Opcode::Ping if is_open => self.owed_pong = Some(payload.as_ref().into()),
+            Opcode::Ping => self.owed_pong = Some(payload.as_ref().into()),
             _ => {}
         }
         if !is_open {
+            // Nobody is told of a ping after our Close, so nobody can cancel its answer.
+            self.settle_pong(output);
             return Ok(Taken::Frame);
         }
         if !self.config.assemble_fragments {
@@ -343,7 +349,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads the header at the front of `bytes`, refusing from the first byte that tells.
+    /// Reads the header at the front of `bytes`, refusing from the first byte that tells, and what is over a limit before
+    /// it takes any memory (RFC 6455 §10.4).
     fn read_header(&self, bytes: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
         if let [first, rest @ ..] = bytes {
             self.judge_first_byte(*first)?;
@@ -364,7 +371,7 @@ impl Connection {
         }
     }
 
-    /// RFC 6455 §5.2 (reserved bits) and §5.4 (the order of fragments).
+    /// The reserved bits (RFC 6455 §5.2), and the order of fragments (RFC 6455 §5.4).
     fn judge_first_byte(&self, first: u8) -> Result<(), ProtocolError> {
         let bits = (first >> 4) & 0b111;
         if bits != 0 {
@@ -433,12 +440,15 @@ enum Taken<'i> {
     All,
 }
 
+/// RFC 6455 §6.2; a server's frames have no key.
 fn unmask(header: &Header, payload: &mut [u8]) {
     if let Some(key) = header.mask {
         key.apply(payload);
     }
 }
 
+/// A message of one frame (RFC 6455 §5.4), of the type that its opcode names (RFC 6455 §6.2); text has to be UTF-8
+/// (RFC 6455 §5.6, §8.1).
 fn whole_message(opcode: Opcode, payload: &mut [u8]) -> Result<Taken<'_>, ProtocolError> {
     let message = if opcode == Opcode::Text {
         MessageRef::Text(std::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?)

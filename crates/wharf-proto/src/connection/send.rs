@@ -13,7 +13,9 @@ use crate::mask::MaskingKey;
 use crate::message::MessageRef;
 
 impl Connection {
-    /// Sends a message, in fragments where it is longer than the threshold (RFC 6455 §5.4).
+    /// Sends a message (RFC 6455 §6.1), in fragments where it is longer than the threshold (RFC 6455 §5.4). All of its
+    /// frames are written here and now, so that nothing can come between them. A client's are masked
+    /// (RFC 6455 §5.1), each with a fresh key (RFC 6455 §5.3).
     ///
     /// # Errors
     /// [`CommandError::Closed`] once either side has begun to close, [`CommandError::MessageUnfinished`] within a
@@ -132,6 +134,7 @@ impl Connection {
         Ok(())
     }
 
+    /// RFC 6455 §6.1: messages are for open connections; none follows a Close (RFC 6455 §5.5.1).
     pub(super) fn check_open(&self) -> Result<(), CommandError> {
         if matches!(self.state, State::Open) { Ok(()) } else { Err(CommandError::Closed) }
     }
@@ -141,15 +144,18 @@ impl Connection {
         if self.is_within_message() { Err(CommandError::MessageUnfinished) } else { Ok(()) }
     }
 
-    /// Writes the pong that is owed, if the output has room for it. Only for a driver that stops between two events;
-    /// [`receive`](Self::receive) does it by itself.
+    /// Writes the pong that is owed, with the ping's payload (RFC 6455 §5.5.3), if the output has room for it. Only for a
+    /// driver that stops between two events; [`receive`](Self::receive) does it by itself.
     pub fn settle_pong(&mut self, output: &mut Vec<u8>) {
-        if self.owed_pong.is_none() || output.len() > PONGS_WAIT_ABOVE {
+        // Behind a Close that waits, pongs would keep the output from ever being empty.
+        let waits = output.len() > PONGS_WAIT_ABOVE || matches!(self.state, State::SendingClose { .. });
+        if self.owed_pong.is_none() || waits {
             return;
         }
-        if let Some(payload) = self.owed_pong.take() {
-            // Closed meanwhile: then it is not owed any more.
-            let _ = self.control(Opcode::Pong, &payload, output);
+        if let Some(payload) = self.owed_pong.take()
+            && !matches!(self.state, State::Ended { .. })
+        {
+            self.write_control(Opcode::Pong, &payload, output);
         }
     }
 
@@ -159,6 +165,7 @@ impl Connection {
         self.write_control(Opcode::Close, &payload, output);
     }
 
+    /// RFC 6455 §5.5: at most 125 bytes.
     fn control(&mut self, opcode: Opcode, payload: &[u8], output: &mut Vec<u8>) -> Result<(), CommandError> {
         self.check_open()?;
         if payload.len() > MAX_CONTROL_PAYLOAD {
@@ -168,6 +175,8 @@ impl Connection {
         Ok(())
     }
 
+    /// A control frame is one frame (RFC 6455 §5.4), and a client masks it (RFC 6455 §5.1), a Close too
+    /// (RFC 6455 §5.5.1), with a fresh key (RFC 6455 §5.3).
     fn write_control(&mut self, opcode: Opcode, payload: &[u8], output: &mut Vec<u8>) {
         let mask = self.next_mask();
         write_frame(true, opcode, mask, payload, output);
@@ -203,6 +212,8 @@ impl PreparedMessage {
 /// that pings and does not read costs us no more than a pong. More than one read can fill with answers.
 const PONGS_WAIT_ABOVE: usize = 128 * 1024;
 
+/// RFC 6455 §5.4: the fragments in their order, with nothing between them. The first has the message's opcode, the last has
+/// FIN (RFC 6455 §6.1).
 fn write_message(
     message: MessageRef<'_>,
     config: &Config,
@@ -221,6 +232,8 @@ fn write_message(
     }
 }
 
+/// Puts the data into a frame (RFC 6455 §6.1). It is copied and masked at once: nobody can change it once its key is out
+/// (RFC 6455 §10.3).
 fn write_frame(fin: bool, opcode: Opcode, mask: Option<MaskingKey>, payload: &[u8], output: &mut Vec<u8>) {
     Header { mask, ..Header::new(fin, opcode, payload.len() as u64) }.write(output);
     let start = output.len();

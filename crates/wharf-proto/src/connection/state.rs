@@ -1,10 +1,11 @@
 //! The states of a connection and every transition between them; nothing else moves the state.
 //!
 //! ```text
-//!            we say Close                 the peer's Close, its end of TCP, or the timeout
-//!    Open ───────────────▶ AwaitingClose ────────────────────────────────────▶ Ended
-//!     │                                                                          ▲
-//!     └── the peer's Close (answered), a broken rule, a drop, a lost peer ───────┘
+//!          we say Close               it has left               the peer's Close
+//!    Open ─────────────▶ SendingClose ───────────▶ AwaitingClose ───────────────▶ Ended
+//!     │                        │                         │                          ▲
+//!     │                        └─ the peer's Close, its end of TCP, or the timeout ─┤
+//!     └── the peer's Close (answered), a broken rule, a drop, a lost peer ──────────┘
 //! ```
 
 use std::time::Instant;
@@ -16,7 +17,13 @@ use crate::error::ProtocolError;
 #[derive(Debug)]
 pub(super) enum State {
     Open,
-    /// We said Close first. Data may still come until the peer's Close does (RFC 6455 §5.5.1).
+    /// We said Close first, and the frame waits in the output. A peer that takes what stands before it has more time.
+    SendingClose {
+        sent: Close,
+        until: Instant,
+    },
+    /// Our Close has gone to the socket. Data may still come until the peer's Close does (RFC 6455 §5.5.1). No output
+    /// that moves gives the peer more time: it could ask for pongs without end.
     AwaitingClose {
         sent: Close,
         until: Instant,
@@ -139,7 +146,7 @@ impl State {
     pub(super) fn close(&mut self, close: &Close, until: Instant) -> bool {
         let is_first = matches!(self, Self::Open);
         if is_first {
-            *self = Self::AwaitingClose { sent: close.clone(), until };
+            *self = Self::SendingClose { sent: close.clone(), until };
         }
         is_first
     }
@@ -153,7 +160,7 @@ impl State {
                 *self = Self::Ended { ending: Ending::Clean { close, first: Side::Peers }, until };
                 Some(answer)
             }
-            Self::AwaitingClose { sent, .. } => {
+            Self::SendingClose { sent, .. } | Self::AwaitingClose { sent, .. } => {
                 *self = Self::Ended { ending: Ending::Clean { close: sent, first: Side::Ours }, until };
                 None
             }
@@ -188,15 +195,22 @@ impl State {
     /// The peer is still taking what was sent before: its time to answer, or to end TCP, begins anew.
     pub(super) fn postpone(&mut self, later: Instant) {
         match self {
-            Self::AwaitingClose { until, .. } => *until = later,
+            Self::SendingClose { until, .. } => *until = later,
             Self::Ended { ending, until } if ending.teardown() == Teardown::Orderly => *until = later,
-            Self::Open | Self::Ended { .. } => {}
+            Self::Open | Self::AwaitingClose { .. } | Self::Ended { .. } => {}
+        }
+    }
+
+    /// All output has gone to the socket, our Close too if there was one.
+    pub(super) fn output_has_left(&mut self) {
+        if let Self::SendingClose { sent, until } = self {
+            *self = Self::AwaitingClose { sent: std::mem::replace(sent, Close::EMPTY), until: *until };
         }
     }
 
     /// The closing handshake took too long.
     pub(super) fn close_timed_out(&mut self, until: Instant) {
-        if let Self::AwaitingClose { sent, .. } = self {
+        if let Self::SendingClose { sent, .. } | Self::AwaitingClose { sent, .. } = self {
             let sent = std::mem::replace(sent, Close::EMPTY);
             *self = Self::Ended { ending: Ending::Unanswered { sent }, until };
         }
@@ -206,7 +220,7 @@ impl State {
     fn end(&mut self, ending: Ending, until: Instant) {
         match self {
             Self::Open => *self = Self::Ended { ending, until },
-            Self::AwaitingClose { .. } => self.close_timed_out(until),
+            Self::SendingClose { .. } | Self::AwaitingClose { .. } => self.close_timed_out(until),
             Self::Ended { .. } => {}
         }
     }

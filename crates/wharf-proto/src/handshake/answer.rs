@@ -13,12 +13,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// 101 with these fields, which the caller has checked.
+    /// 101 with these fields, which the caller has checked (RFC 6455 §4.2.2 item 5.1).
     pub(super) fn switch(fields: Vec<(Cow<'static, str>, String)>) -> Self {
         Self { status: 101, fields }
     }
 
-    /// A refusal with these fields, which the caller has checked, after those that every refusal has.
+    /// A refusal with these fields, which the caller has checked, after those that every refusal has. Its connection is
+    /// to be closed (RFC 6455 §7.2.2).
     ///
     /// 426 has to name the protocol to upgrade to (RFC 9110 §15.5.22), and an `Upgrade` has to be named in
     /// `Connection` (RFC 9110 §7.8); the reference does neither.

@@ -78,8 +78,8 @@ pub enum HandshakeError {
         /// What came.
         version: HttpVersion,
     },
-    /// The target must name a resource: a path, or an absolute URL (RFC 6455 §4.2.1 item 1).
-    #[error("Client must ask for a path or an absolute URL, not \"{target}\".")]
+    /// The target must name a resource: a path, or an absolute URL of HTTP (RFC 6455 §4.2.1 item 1).
+    #[error("Client must ask for a path or an absolute URL of HTTP, not \"{target}\".")]
     Target {
         /// What came.
         target: String,
@@ -172,8 +172,9 @@ impl HandshakeError {
         }
     }
 
-    /// The answer to the client, with this error's text as the reason. Where it is about the version, it
-    /// names those that are spoken (RFC 6455 §4.2.2 item 4; the reference names only 13, and only with 426).
+    /// The answer to the client (RFC 6455 §4.2.1), with this error's text as the reason. Where it is about the
+    /// version, it names those that are spoken (RFC 6455 §4.2.2 item 4; the reference names only 13, and only
+    /// with 426).
     pub fn answer(&self) -> Answer {
         let fields = match self {
             Self::VersionMissing | Self::Version { .. } | Self::VersionUnsupported { .. } => {
@@ -296,28 +297,28 @@ pub enum VerifyError {
         /// What was asked for, with commas.
         requested: String,
     },
-    /// The server chose a subprotocol that was not asked for in this spelling (RFC 6455 §4.1, item 6).
+    /// The server chose a subprotocol that was not asked for in this spelling (RFC 6455 §4.1 item 6).
     #[error("the server chose the subprotocol \"{protocol}\", which was not requested")]
     ProtocolNotRequested {
         /// What came.
         protocol: String,
     },
-    /// `Connection` does not hold `upgrade` (RFC 6455 §4.1, item 3).
+    /// `Connection` does not hold `upgrade` (RFC 6455 §4.1 item 3).
     #[error("the server must send the token upgrade in Connection, not \"{connection}\"")]
     Connection {
         /// The first value that came, empty if none did.
         connection: String,
     },
-    /// `Upgrade` is not `websocket` (RFC 6455 §4.1, item 2).
+    /// `Upgrade` is not `websocket` (RFC 6455 §4.1 item 2).
     #[error("the server must send websocket as Upgrade, not \"{upgrade}\"")]
     Upgrade {
         /// The first value that came, empty if none did.
         upgrade: String,
     },
-    /// `Sec-WebSocket-Accept` is absent (RFC 6455 §4.1, item 4).
+    /// `Sec-WebSocket-Accept` is absent (RFC 6455 §4.1 item 4).
     #[error("the server sent no Sec-WebSocket-Accept")]
     AcceptMissing,
-    /// `Sec-WebSocket-Accept` does not answer the key (RFC 6455 §4.1, item 4): whoever answered did not read
+    /// `Sec-WebSocket-Accept` does not answer the key (RFC 6455 §4.1 item 4): whoever answered did not read
     /// the request as a WebSocket handshake.
     #[error("Sec-WebSocket-Accept must be {expected}, not \"{accept}\"")]
     Accept {
@@ -326,7 +327,7 @@ pub enum VerifyError {
         /// What answers the key.
         expected: String,
     },
-    /// The server uses an extension that was not asked for (RFC 6455 §4.1, item 5).
+    /// The server uses an extension that was not asked for (RFC 6455 §4.1 item 5).
     #[error("the server uses the extension {name}, which was not requested")]
     ExtensionNotRequested {
         /// What came.
@@ -376,6 +377,14 @@ pub enum FieldError {
     Name {
         /// What was given.
         name: String,
+    },
+    /// The value of an extension's parameter is not a token (RFC 6455 §9.1).
+    #[error("the parameter {name} of an extension has the value \"{value}\", which is not a token")]
+    ExtensionValue {
+        /// The parameter.
+        name: String,
+        /// What was given.
+        value: String,
     },
     /// The value holds something other than blanks and visible ASCII.
     #[error(

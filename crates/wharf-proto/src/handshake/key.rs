@@ -78,6 +78,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_nonce_makes_a_key(nonce: [u8; 16]) {
+            // RFC 6455 §4.1
             prop_assert!(is_key(encode_nonce(&nonce).as_bytes()));
         }
 

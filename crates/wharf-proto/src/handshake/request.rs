@@ -39,7 +39,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads and checks a client's opening handshake (RFC 6455 §4.2.1).
+    /// Reads and checks a client's opening handshake (RFC 6455 §4.2.1, §10.7).
     ///
     /// What the RFC demands and the reference leaves unchecked is checked here: GET, HTTP/1.1, `Upgrade`,
     /// `Connection`, the form of key and version, the grammar of the offers. An offer that breaks its grammar
@@ -53,6 +53,7 @@ impl Request {
         let fields = &head.fields;
         check_upgrade(fields)?;
         let host = read_host(fields)?;
+        // Two keys are none (RFC 6455 §11.3.1).
         let key = fields.get_single("Sec-WebSocket-Key")?.ok_or(HandshakeError::KeyMissing)?;
         let version = read_version(fields)?;
         // After the version, for that is what decides how a key looks.
@@ -128,7 +129,7 @@ pub struct ClientRequest {
 }
 
 impl ClientRequest {
-    /// A request for `resource` on `host`, with defaults for the rest.
+    /// A request for `resource` on `host` in version 13 (RFC 6455 §4.1 item 9), with defaults for the rest.
     pub fn new(host: impl Into<String>, resource: impl Into<String>, nonce: [u8; 16]) -> Self {
         Self {
             host: host.into(),
@@ -142,7 +143,7 @@ impl ClientRequest {
         }
     }
 
-    /// Appends the request as the head of an HTTP/1.1 message, its empty line included.
+    /// Appends the request as the head of an HTTP/1.1 message (RFC 6455 §4.1), its empty line included.
     ///
     /// # Errors
     /// Whatever could be read as something else than it says. Nothing has been appended then.
@@ -198,6 +199,7 @@ impl ClientRequest {
         Err(ClientRequestError::Resource { resource: excerpt(resource.as_bytes()) })
     }
 
+    /// RFC 6455 §4.1 item 10.
     fn check_protocols(&self) -> Result<(), ClientRequestError> {
         for (index, protocol) in self.protocols.iter().enumerate() {
             if !is_token(protocol) {
@@ -210,7 +212,7 @@ impl ClientRequest {
         Ok(())
     }
 
-    /// The host still to be written, if none is among the fields.
+    /// The host still to be written (RFC 6455 §4.1 item 4), if none is among the fields.
     fn check_fields(&self) -> Result<Option<&str>, ClientRequestError> {
         let mut own_host = None;
         for (name, value) in &self.fields {
@@ -230,6 +232,7 @@ impl ClientRequest {
         Ok(own_host.is_none().then_some(host))
     }
 
+    /// Whether the handshake has the field itself, and some only once (RFC 6455 §11.3.1, §11.3.5).
     fn is_reserved(&self, name: &str) -> bool {
         RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name))
             || (self.origin.is_some() && self.version.origin_field().eq_ignore_ascii_case(name))
@@ -270,7 +273,7 @@ fn read_host(fields: &Fields<'_>) -> Result<String, HandshakeError> {
     }
 }
 
-/// RFC 6455 §4.2.1 item 6; the grammar is that of §4.3: 0 to 255 without leading zeros.
+/// RFC 6455 §4.2.1 item 6: once (RFC 6455 §11.3.5), and by the grammar 0 to 255 without leading zeros (RFC 6455 §4.3).
 fn read_version(fields: &Fields<'_>) -> Result<Version, HandshakeError> {
     let value = fields.get_single("Sec-WebSocket-Version")?.ok_or(HandshakeError::VersionMissing)?;
     let is_number = value.iter().all(u8::is_ascii_digit) && (value.len() == 1 || value[0] != b'0');
@@ -313,16 +316,13 @@ fn first(fields: &Fields<'_>, name: &str) -> String {
     fields.get(name).map(excerpt).unwrap_or_default()
 }
 
-/// Whether a request target names a resource: a path or an absolute URL, without blanks and control
-/// characters.
+/// Whether a request target names a resource: a path, or an absolute URL of HTTP (RFC 6455 §4.2.1 item 1), without blanks
+/// and control characters.
 fn is_target(target: &str) -> bool {
     let is_clean = target.bytes().all(|byte| byte > b' ' && byte != 0x7f);
-    let is_scheme = |scheme: &str| {
-        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-    };
+    let is_http = |scheme: &str| ["http", "https"].iter().any(|http| http.eq_ignore_ascii_case(scheme));
     is_clean
-        && (target.starts_with('/') || target.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme)))
+        && (target.starts_with('/') || target.split_once("://").is_some_and(|(scheme, _)| is_http(scheme)))
 }
 
 /// Whether `host` has only characters that a host and a port can have (RFC 3986 §3.2.2, §3.2.3). Whether it

@@ -24,7 +24,8 @@ pub struct Accept<'a> {
 }
 
 impl Accept<'_> {
-    /// The answer 101 to `request` (RFC 6455 §4.2.2 item 5).
+    /// The answer 101 to `request` (RFC 6455 §4.2.2 item 5), with no extension that was not offered (RFC 6455 §9), and each
+    /// field once (RFC 6455 §11.3.2, §11.3.3, §11.3.4).
     ///
     /// # Errors
     /// What was not requested or cannot be sent; [`AnswerError::answer`] is what the client gets instead.
@@ -75,7 +76,7 @@ impl Default for Refusal<'_> {
 }
 
 impl Refusal<'_> {
-    /// The answer to any request that is refused; after it the server ends the connection.
+    /// The answer to any request that is refused (RFC 6455 §4.2.2 item 4); after it the server ends the connection.
     ///
     /// # Errors
     /// A status that refuses nothing, and fields that cannot be sent: they are never repaired, for a name or
@@ -112,7 +113,7 @@ pub struct Accepted {
     pub extensions: Vec<Extension>,
 }
 
-/// Judges a server's answer to `request` (RFC 6455 §4.1, what the server's response must be).
+/// Judges a server's answer to `request` (RFC 6455 §4.1, §10.7): all that it must be.
 ///
 /// Where subprotocols were asked for, one must be chosen: the RFC allows none, but the reference and whoever
 /// asked rely on it.
@@ -157,6 +158,7 @@ fn requested_spelling<'r>(protocol: &str, requested: &'r [String]) -> Result<&'r
         .ok_or_else(|| AnswerError::ProtocolNotRequested { protocol: excerpt(protocol.as_bytes()) })
 }
 
+/// RFC 6455 §4.1 item 6.
 fn verify_protocol(fields: &Fields<'_>, requested: &[String]) -> Result<Option<String>, VerifyError> {
     match fields.get_single("Sec-WebSocket-Protocol")? {
         Some(chosen) => match requested.iter().find(|protocol| protocol.as_bytes() == chosen) {
@@ -168,7 +170,7 @@ fn verify_protocol(fields: &Fields<'_>, requested: &[String]) -> Result<Option<S
     }
 }
 
-/// The first of `extensions` whose name was not offered.
+/// The first of `extensions` whose name was not offered (RFC 6455 §4.2.2 item 4, §5.8).
 fn not_among<'e>(extensions: &'e [Extension], offered: &[Extension]) -> Option<&'e Extension> {
     extensions
         .iter()

@@ -112,6 +112,7 @@ impl<S: Transport> Driver<S> {
         result
     }
 
+    /// Reads what there is, and writes all that the core and the application have put into the output (RFC 6455 §6.1).
     fn read_and_write(&mut self, cx: &mut Context<'_>, read_buffer: &mut [u8], now: Instant) -> Poll<()> {
         if !self.is_connected {
             self.is_connected = true;
@@ -191,7 +192,8 @@ impl<S: Transport> Driver<S> {
     /// Whether the next message may be received: the application takes it, and what a handler answers has room.
     fn may_read(&mut self, now: Instant) -> bool {
         if !self.core.is_open() {
-            // Nothing is delivered or answered any more: what comes is read only for the peer's Close and its end.
+            // Nothing is delivered any more: what comes is read for the peer's Close and its end, and for its pings, whose
+            // answers the core bounds.
             return self.core.ending().is_none();
         }
         let is_held = self.shared.is_paused()
@@ -346,6 +348,9 @@ impl<S> Drop for Driver<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 fn transport_error(error: &std::io::Error) -> Cause {
     Cause::Transport(error.to_string().into())

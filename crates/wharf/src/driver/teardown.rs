@@ -24,7 +24,8 @@ pub(super) enum Teardown {
 }
 
 impl<S: Transport> Driver<S> {
-    /// Ends TCP after the protocol's end, as far as can be done now.
+    /// Ends TCP after the protocol's end, as far as can be done now: after both sides have said Close, our half at once
+    /// (RFC 6455 §5.5.1), and after a broken rule (RFC 6455 §7.1.7).
     pub(super) fn end(&mut self, cx: &mut Context<'_>, read_buffer: &mut [u8], now: Instant) -> Poll<()> {
         let Some(ending) = self.core.ending().cloned() else { return Poll::Pending };
         if self.teardown == Teardown::NotBegun {

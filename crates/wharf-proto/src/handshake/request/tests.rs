@@ -46,7 +46,7 @@ fn written(answer: &Answer) -> String {
 
 #[test]
 fn the_request_of_the_rfc_is_read() {
-    // RFC 6455 §1.3
+    // RFC 6455 §1.3, §4.2.1
     let bytes =
         b"GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://example.com\r\n\
@@ -66,7 +66,7 @@ fn the_request_of_the_rfc_is_read() {
 
 #[test]
 fn r1_1_the_resource_is_the_target_as_sent() {
-    for target in ["/a%20b?x=1&x=2&y", "http://x/p?q=1", "wss://x", "/"] {
+    for target in ["/a%20b?x=1&x=2&y", "http://x/p?q=1", "HTTPS://x", "/"] {
         let request = Request::read(&RequestHead { target, ..head(&RFC) }).unwrap();
         assert_eq!(request.resource, target);
     }
@@ -74,7 +74,10 @@ fn r1_1_the_resource_is_the_target_as_sent() {
 
 #[test]
 fn a_target_that_names_no_resource_is_refused() {
-    for target in ["*", "", "x:443", "a b", "/a b", "/\n", "/\u{7f}", "://x", "1http://x"] {
+    // RFC 6455 §4.2.1
+    for target in
+        ["*", "", "x:443", "a b", "/a b", "/\n", "/\u{7f}", "://x", "1http://x", "ftp://x", "wss://x"]
+    {
         let error = Request::read(&RequestHead { target, ..head(&RFC) }).unwrap_err();
         assert_eq!(error.status(), 400, "{target:?}");
         assert!(matches!(error, HandshakeError::Target { .. }), "{target:?}");
@@ -90,6 +93,7 @@ fn r1_2_the_host_includes_the_port_as_sent() {
 
 #[test]
 fn r2_1_no_or_empty_host_is_400() {
+    // RFC 6455 §4.2.1
     let expected = (400, "Client must provide a Host header.".to_owned());
     assert_eq!(refusal(&without("Host").unwrap_err()), expected);
     assert_eq!(refusal(&read(&[("Host", " ")]).unwrap_err()), expected);
@@ -97,6 +101,7 @@ fn r2_1_no_or_empty_host_is_400() {
 
 #[test]
 fn a_host_that_can_be_none_is_400() {
+    // RFC 6455 §4.2.1
     for host in ["a b", "a/b", "user@a", "a\u{e9}", "a\"", "a\0"] {
         let error = read(&[("Host", host)]).unwrap_err();
         assert_eq!((error.status(), matches!(error, HandshakeError::Host { .. })), (400, true), "{host:?}");
@@ -105,6 +110,7 @@ fn a_host_that_can_be_none_is_400() {
 
 #[test]
 fn r2_2_no_or_empty_key_is_400() {
+    // RFC 6455 §4.2.1
     let expected = (400, "Client must provide a value for Sec-WebSocket-Key.".to_owned());
     assert_eq!(refusal(&without("Sec-WebSocket-Key").unwrap_err()), expected);
     assert_eq!(refusal(&read(&[("Sec-WebSocket-Key", "")]).unwrap_err()), expected);
@@ -122,7 +128,7 @@ fn r2_3_a_key_that_is_not_sixteen_bytes_of_base64_is_400() {
 
 #[test]
 fn r2_4_a_version_that_is_no_number_without_leading_zeros_is_400() {
-    // RFC 6455 §4.3
+    // RFC 6455 §4.3, §4.2.1
     let missing = (400, "Client must provide a value for Sec-WebSocket-Version.".to_owned());
     assert_eq!(refusal(&without("Sec-WebSocket-Version").unwrap_err()), missing);
     for version in ["", " ", "0"] {
@@ -146,6 +152,7 @@ fn r2_4_a_version_that_is_no_number_without_leading_zeros_is_400() {
 
 #[test]
 fn r2_5_a_method_other_than_get_is_400() {
+    // RFC 6455 §4.2.1
     for method in ["POST", "PUT", "get", "CONNECT"] {
         let error = Request::read(&RequestHead { method, ..head(&RFC) }).unwrap_err();
         assert_eq!(refusal(&error), (400, format!("Client must use the method GET, not {method}.")));
@@ -154,12 +161,14 @@ fn r2_5_a_method_other_than_get_is_400() {
 
 #[test]
 fn r2_6_http_1_0_is_400() {
+    // RFC 6455 §4.2.1
     let error = Request::read(&RequestHead { version: HttpVersion::Http10, ..head(&RFC) }).unwrap_err();
     assert_eq!(refusal(&error), (400, "Client must use HTTP/1.1, not HTTP/1.0.".to_owned()));
 }
 
 #[test]
 fn r2_7_an_upgrade_to_something_else_is_400() {
+    // RFC 6455 §4.2.1
     for upgrade in ["foo", "", "websockets", "h2c, web socket"] {
         let error = read(&[("Upgrade", upgrade)]).unwrap_err();
         assert_eq!((error.status(), error), (400, HandshakeError::Upgrade { upgrade: upgrade.to_owned() }));
@@ -168,6 +177,7 @@ fn r2_7_an_upgrade_to_something_else_is_400() {
 
 #[test]
 fn r2_8_upgrade_and_connection_are_lists_in_any_case() {
+    // RFC 6455 §4.2.1
     let changes = [("Upgrade", "h2c, WebSocket"), ("Connection", "keep-alive, Upgrade")];
     assert!(read(&changes).is_ok());
     assert!(read(&[("Connection", "keep-alive"), ("Connection", "UPGRADE")]).is_ok());
@@ -208,6 +218,7 @@ fn r3_1_another_version_is_426_and_the_answer_names_those_that_are_spoken() {
 
 #[test]
 fn r3_2_versions_8_and_13_are_spoken() {
+    // RFC 6455 §4.2.1
     assert_eq!(read(&[("Sec-WebSocket-Version", "8")]).unwrap().version, Version::V8);
     assert_eq!(read(&[("Sec-WebSocket-Version", " 13 ")]).unwrap().version, Version::V13);
 }
@@ -301,6 +312,7 @@ fn extensions_that_break_the_grammar_are_400() {
 
 #[test]
 fn fields_that_may_come_once_are_400_when_they_come_twice_even_if_equal() {
+    // RFC 6455 §11.3.1, §11.3.5
     for name in ["Host", "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Origin"] {
         let value = RFC.iter().find(|(other, _)| *other == name).map_or("http://a", |(_, value)| *value);
         let error = read(&[(name, value), (name, value)]).unwrap_err();
@@ -343,6 +355,7 @@ fn k1_2_an_illegal_protocol_name_is_an_error() {
 
 #[test]
 fn k2_1_the_request_has_its_fields_in_order_after_the_callers() {
+    // RFC 6455 §4.1
     let request = ClientRequest {
         protocols: vec!["a".to_owned(), "B".to_owned()],
         extensions: vec![Extension::new("x").param("y", Some("1"))],
@@ -359,6 +372,7 @@ fn k2_1_the_request_has_its_fields_in_order_after_the_callers() {
 
 #[test]
 fn an_empty_resource_is_the_root() {
+    // RFC 6455 §4.1
     let request = ClientRequest { resource: String::new(), ..client() };
     assert!(bytes(&request).unwrap().starts_with("GET / HTTP/1.1\r\n"));
 }
@@ -379,6 +393,7 @@ fn a_resource_or_host_that_is_none_is_an_error() {
 
 #[test]
 fn k2_2_the_handshakes_fields_cannot_be_set_but_host_can() {
+    // RFC 6455 §11.3.1, §11.3.5
     let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     for name in ["upgrade", "CONNECTION", "Sec-WebSocket-Key", "sec-websocket-version", "Transfer-Encoding"] {
         let request = ClientRequest { fields: vec![field(name, "x")], ..client() };
@@ -416,6 +431,7 @@ fn k2_3_version_8_names_the_origin_in_its_own_field() {
 
 #[test]
 fn a_field_that_cannot_be_sent_is_an_error() {
+    // RFC 6455 §4.1
     let request = ClientRequest { fields: vec![("A\r\nB".to_owned(), "c".to_owned())], ..client() };
     assert_eq!(bytes(&request), Err(FieldError::Name { name: r"A\r\nB".to_owned() }.into()));
     let request = ClientRequest { fields: vec![("A".to_owned(), "b\r\nC: d".to_owned())], ..client() };
@@ -449,6 +465,7 @@ proptest! {
         base in proptest::sample::subsequence(RFC.to_vec(), 4..=5),
         extra in proptest::collection::vec(field(), 0..4),
     ) {
+        // RFC 6455 §4.2.1, §10.7
         let base = base.iter().map(|&(name, value)| (name, value.as_bytes()));
         let extra = extra.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
         let fields: Fields<'_> = base.chain(extra).collect();
@@ -475,6 +492,7 @@ proptest! {
         origin in proptest::option::of("[!-~]{1,20}"),
         old: bool,
     ) {
+        // RFC 6455 §4.1
         let request = ClientRequest {
             version: if old { Version::V8 } else { Version::V13 },
             protocols: protocols.into_iter().collect(),

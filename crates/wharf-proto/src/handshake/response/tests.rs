@@ -36,7 +36,7 @@ fn field<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
 
 #[test]
 fn r9_1_accept_answers_101_with_the_fields_in_order_and_nothing_more() {
-    // RFC 6455 §4.2.2 item 5
+    // RFC 6455 §4.2.2 item 5, §11.3.3
     let expected = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
     assert_eq!(written(&Accept::default().answer(&request(&[])).unwrap()), expected);
@@ -44,6 +44,7 @@ fn r9_1_accept_answers_101_with_the_fields_in_order_and_nothing_more() {
 
 #[test]
 fn accept_with_everything_keeps_the_order_and_a_line_for_each_cookie() {
+    // RFC 6455 §4.2.2, §11.3.4
     let request = request(&[("Sec-WebSocket-Protocol", "Chat"), ("Sec-WebSocket-Extensions", "x; y")]);
     let accept = Accept {
         protocol: Some("chat"),
@@ -60,6 +61,7 @@ fn accept_with_everything_keeps_the_order_and_a_line_for_each_cookie() {
 
 #[test]
 fn r9_2_a_protocol_in_any_case_is_answered_in_the_clients_spelling() {
+    // RFC 6455 §4.2.2
     let chosen = |offer: &str, protocol| {
         let accept = Accept { protocol: Some(protocol), ..Accept::default() };
         accept
@@ -75,6 +77,7 @@ fn r9_2_a_protocol_in_any_case_is_answered_in_the_clients_spelling() {
 
 #[test]
 fn r9_3_a_protocol_that_was_not_offered_is_an_error_and_500() {
+    // RFC 6455 §4.2.2
     for offer in ["", "foo, chats"] {
         let accept = Accept { protocol: Some("chat"), ..Accept::default() };
         let error = accept.answer(&offering(offer)).unwrap_err();
@@ -97,6 +100,7 @@ fn r9_4_a_protocol_with_a_separator_or_control_character_is_an_error() {
 
 #[test]
 fn r9_5_no_or_an_empty_protocol_leaves_the_line_out() {
+    // RFC 6455 §4.2.2
     for protocol in [None, Some("")] {
         let answer = Accept { protocol, ..Accept::default() }.answer(&offering("chat")).unwrap();
         assert_eq!((answer.status(), field(&answer, "Sec-WebSocket-Protocol")), (101, None));
@@ -128,14 +132,26 @@ fn r9_7_an_origin_or_cookie_that_is_not_visible_ascii_is_an_error() {
 
 #[test]
 fn an_extension_that_was_not_offered_is_an_error() {
-    // RFC 6455 §9.1
+    // RFC 6455 §9.1, §4.2.2, §9
     let accept = Accept { extensions: &[Extension::new("y")], ..Accept::default() };
     let expected = AnswerError::ExtensionNotRequested { name: "y".to_owned() };
     assert_eq!(accept.answer(&request(&[("Sec-WebSocket-Extensions", "x")])).unwrap_err(), expected);
 }
 
 #[test]
+fn several_extensions_are_named_in_one_line() {
+    // RFC 6455 §11.3.2
+    let chosen = [Extension::new("y").param("z", Some("1")), Extension::new("x")];
+    let accept = Accept { extensions: &chosen, ..Accept::default() };
+    let answer = accept.answer(&request(&[("Sec-WebSocket-Extensions", "x, y")])).unwrap();
+    let lines: Vec<_> =
+        answer.fields().iter().filter(|(name, _)| name == "Sec-WebSocket-Extensions").collect();
+    assert_eq!(lines, [&("Sec-WebSocket-Extensions".into(), "y; z=1, x".to_owned())]);
+}
+
+#[test]
 fn r11_1_refusing_without_more_is_403_and_close() {
+    // RFC 6455 §4.2.2
     let answer = Refusal::default().answer().unwrap();
     assert_eq!(written(&answer), "HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n");
     let answer = Refusal { reason: Some(""), ..Refusal::default() }.answer().unwrap();
@@ -227,6 +243,7 @@ fn check(request: &ClientRequest, changes: &[(&str, &str)]) -> Result<Accepted, 
 
 #[test]
 fn a_right_answer_passes() {
+    // RFC 6455 §4.1
     let nothing = Accepted { protocol: None, extensions: Vec::new() };
     assert_eq!(check(&client(), &[]), Ok(nothing.clone()));
     assert_eq!(check(&client(), &[("Upgrade", "WebSocket"), ("Connection", "UPGRADE")]), Ok(nothing));
@@ -240,6 +257,7 @@ fn k3_1_no_protocol_though_some_were_asked_for_fails() {
 
 #[test]
 fn k3_2_a_protocol_not_asked_for_fails_and_k3_3_so_does_one_in_another_case() {
+    // RFC 6455 §4.1
     for chosen in ["c", "A", "a, b", "a,"] {
         let expected = VerifyError::ProtocolNotRequested { protocol: chosen.to_owned() };
         assert_eq!(check(&asking(&["a", "b"]), &[("Sec-WebSocket-Protocol", chosen)]), Err(expected));
@@ -250,6 +268,7 @@ fn k3_2_a_protocol_not_asked_for_fails_and_k3_3_so_does_one_in_another_case() {
 
 #[test]
 fn k3_4_a_wrong_or_no_upgrade_fails() {
+    // RFC 6455 §4.1
     for upgrade in ["", "foo", "h2c, websocket"] {
         let expected = VerifyError::Upgrade { upgrade: upgrade.to_owned() };
         assert_eq!(check(&client(), &[("Upgrade", upgrade)]), Err(expected));
@@ -258,6 +277,7 @@ fn k3_4_a_wrong_or_no_upgrade_fails() {
 
 #[test]
 fn k3_5_a_wrong_or_no_accept_key_fails() {
+    // RFC 6455 §4.1
     assert_eq!(check(&client(), &[("Sec-WebSocket-Accept", "")]), Err(VerifyError::AcceptMissing));
     for accept in ["S3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "dGhlIHNhbXBsZSBub25jZQ==", "x"] {
         let expected = VerifyError::Accept {
@@ -270,6 +290,7 @@ fn k3_5_a_wrong_or_no_accept_key_fails() {
 
 #[test]
 fn k3_6_no_upgrade_in_connection_fails() {
+    // RFC 6455 §4.1
     for connection in ["", "keep-alive"] {
         let expected = VerifyError::Connection { connection: connection.to_owned() };
         assert_eq!(check(&client(), &[("Connection", connection)]), Err(expected));
@@ -283,7 +304,7 @@ fn k3_7_connection_may_list_more_than_upgrade() {
 
 #[test]
 fn k3_8_a_protocol_or_extension_that_nobody_requested_fails() {
-    // RFC 6455 §4.1
+    // RFC 6455 §4.1, §5.8
     let expected = VerifyError::ProtocolNotRequested { protocol: "a".to_owned() };
     assert_eq!(check(&client(), &[("Sec-WebSocket-Protocol", "a")]), Err(expected));
     let expected = VerifyError::ExtensionNotRequested { name: "permessage-deflate".to_owned() };
@@ -292,6 +313,7 @@ fn k3_8_a_protocol_or_extension_that_nobody_requested_fails() {
 
 #[test]
 fn requested_extensions_are_accepted_and_broken_ones_fail() {
+    // RFC 6455 §4.1, §9.1
     let offer = ClientRequest { extensions: vec![Extension::new("x"), Extension::new("y")], ..client() };
     let accepted = check(&offer, &[("Sec-WebSocket-Extensions", "y; z=1")]).unwrap();
     assert_eq!(accepted.extensions, [Extension::new("y").param("z", Some("1"))]);
@@ -304,7 +326,7 @@ fn requested_extensions_are_accepted_and_broken_ones_fail() {
 
 #[test]
 fn fields_that_a_server_may_send_once_fail_when_they_come_twice() {
-    // RFC 6455 §11.3.3, §11.3.4
+    // RFC 6455 §11.3.3, §11.3.4, §4.1
     for (name, value) in [("Sec-WebSocket-Protocol", "a"), RIGHT[0], RIGHT[2]] {
         let expected = VerifyError::FieldRepeated(FieldRepeated { name });
         let mut changes = vec![(name, value), (name, value)];
@@ -317,6 +339,7 @@ fn fields_that_a_server_may_send_once_fail_when_they_come_twice() {
 
 #[test]
 fn k4_1_another_status_is_a_failure_of_its_own() {
+    // RFC 6455 §4.1
     for status in [100, 200, 302, 403] {
         let head = ResponseHead { status, ..parse(b"HTTP/1.1 101 x\r\n\r\n") };
         assert_eq!(verify(&head, &client()), Err(VerifyError::Status { status }));
@@ -362,6 +385,7 @@ proptest! {
             0..4,
         ),
     ) {
+        // RFC 6455 §10.7
         let right = RIGHT.iter().map(|&(name, value)| (name, value.as_bytes()));
         let fields = right.chain(fields.iter().map(|(name, value)| (*name, value.as_slice()))).collect();
         let head = ResponseHead { fields, ..parse(b"HTTP/1.1 101 x\r\n\r\n") };

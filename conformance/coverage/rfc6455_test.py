@@ -1,0 +1,127 @@
+import unittest
+from pathlib import Path
+
+import rfc6455
+from source import Gap
+from source_test import sources
+
+RULES = """\
+[[rule]]
+id = "5.1-1"
+text = "a client MUST mask |all| frames."
+binds = "client"
+keeps = ["crates/a.rs mask"]
+tests = ["crates/a.rs masks", "conformance/autobahn/expected.txt 1.1.1"]
+note = "Each."
+
+[[other]]
+id = "5.1-2"
+text = "An intermediary MUST NOT."
+binds = "intermediaries"
+why = "wharf is none."
+
+[[rule]]
+id = "5.10-1"
+text = "The server MUST."
+binds = "server"
+open = "not written yet"
+"""
+
+CODE = """\
+/// RFC 6455 §5.1
+fn mask() {}
+
+#[test]
+fn masks() {
+    // RFC 6455 §5.1
+}
+
+#[test]
+fn cites_nothing() {}
+"""
+
+FILES = {"crates/a.rs": CODE, "conformance/autobahn/expected.txt": "1.1.1 OK OK\n"}
+
+
+def gaps(rules, files=FILES):
+    return rfc6455.gaps(rfc6455.read_rules(rules)[0], sources(files))
+
+
+class Reading(unittest.TestCase):
+    def test_rules_and_others_are_told_apart(self):
+        rules, others = rfc6455.read_rules(RULES)
+        self.assertEqual([rule.id for rule in rules], ["5.1-1", "5.10-1"])
+        self.assertEqual([other.why for other in others], ["wharf is none."])
+        self.assertEqual(rules[0].section, "5.1")
+
+    def test_what_is_not_complete_or_not_known_is_refused(self):
+        for change, message in (
+            (('binds = "client"', 'binds = "browser"'), "5.1-1 binds 'browser'"),
+            (('why = "wharf is none."\n', ""), "5.1-2 lacks, or should not have: why"),
+            (('note = "Each."', 'nota = "Each."'), "5.1-1 lacks, or should not have: nota"),
+            (('id = "5.1-1"', 'id = "5.1"'), "should be a section and a running number"),
+        ):
+            with self.subTest(message), self.assertRaisesRegex(Gap, message):
+                rfc6455.read_rules(RULES.replace(*change))
+
+    def test_a_rule_that_was_dropped_leaves_a_hole(self):
+        for id in ("5.1-1", "5.1-3"):
+            with self.subTest(id), self.assertRaisesRegex(Gap, "§5.1 should be numbered 1 to 2"):
+                rfc6455.read_rules(RULES.replace("5.1-2", id))
+
+
+class Gaps(unittest.TestCase):
+    def test_what_is_kept_proved_and_cited_has_none(self):
+        self.assertEqual(gaps(RULES), [])
+
+    def test_a_rule_without_a_line_or_a_test_has_them(self):
+        found = gaps(RULES.replace('open = "not written yet"', ""))
+        self.assertEqual([gap.partition(";")[0] for gap in found],
+                         ["5.10-1 names no line that keeps it", "5.10-1 names no test that proves it"])
+
+    def test_a_rule_that_is_open_and_has_them_is_one(self):
+        found = gaps(RULES.replace('note = "Each."', 'open = "not yet"'))
+        self.assertEqual(found, ["5.1-1 is open, and names what keeps or proves it; one of the two is not so"])
+
+    def test_a_citation_that_is_gone_is_one(self):
+        found = gaps(RULES.replace("a.rs masks", "a.rs cites_nothing"))
+        self.assertEqual(found, ["5.1-1: crates/a.rs cites_nothing does not cite RFC 6455 §5.1 in lines 9 to 10 (or above it)"])
+        found = gaps(RULES, FILES | {"crates/a.rs": CODE.replace("/// RFC 6455 §5.1", "/// RFC 6455 §5.10")})
+        self.assertEqual(len(found), 1)
+
+    def test_an_item_or_a_test_that_is_gone_is_one(self):
+        found = gaps(RULES, FILES | {"crates/a.rs": CODE.replace("fn mask", "fn hide")})
+        self.assertRegex(found[0], "5.1-1: crates/a.rs has no mask")
+        found = gaps(RULES, FILES | {"conformance/autobahn/expected.txt": "1.1.1 FAILED OK\n"})
+        self.assertRegex(found[0], "5.1-1: .* has no 1.1.1")
+
+
+class Page(unittest.TestCase):
+    def test_each_rule_links_to_the_line_that_cites_it(self):
+        page = rfc6455.render(*rfc6455.read_rules(RULES), sources(FILES))
+        self.assertIn("| 5.1-1 | client | a client MUST mask \\|all\\| frames.<br>*Each.* | [mask](../crates/a.rs#L1) |", page)
+        self.assertIn("[masks](../crates/a.rs#L6)<br>[Autobahn 1.1.1](../conformance/autobahn/expected.txt#L1) |", page)
+        self.assertIn("| 5.1-2 | intermediaries | An intermediary MUST NOT. | wharf is none. |", page)
+
+    def test_what_is_open_is_said_first(self):
+        page = rfc6455.render(*rfc6455.read_rules(RULES), sources(FILES))
+        self.assertIn("1 of 2 rules for a server or a client are kept and proved.", page)
+        self.assertLess(page.index("| 5.10-1 | server | not written yet |"), page.index("| 5.1-1 |"))
+        self.assertNotIn("|  |", page)
+
+
+class TheProjectsOwn(unittest.TestCase):
+    def test_every_sentence_of_the_rfc_is_counted(self):
+        rules, others = rfc6455.read_rules(Path(rfc6455.__file__).with_name("rfc6455.toml").read_text())
+        counted = {}
+        for entry in [*rules, *others]:
+            section = entry.id.partition("-")[0]
+            counted[section] = counted.get(section, 0) + 1
+        # Counted in the text of the RFC, section by section.
+        self.assertEqual(counted, {
+            "1.3": 2, "2": 2, "2.1": 1, "3": 2, "4.1": 35, "4.2.1": 8, "4.2.2": 14, "4.3": 1, "4.4": 1, "5.1": 4,
+            "5.2": 9, "5.3": 3, "5.4": 11, "5.5": 1, "5.5.1": 7, "5.5.2": 1, "5.5.3": 1, "5.6": 1, "5.8": 1, "6.1": 8,
+            "6.2": 5, "7.1.2": 1, "7.1.7": 3, "7.2.1": 2, "7.2.2": 1, "7.4.1": 3, "8.1": 1, "9": 2, "9.1": 5,
+            "10.1": 1, "10.3": 4, "10.4": 1, "10.6": 1, "10.7": 1, "11.1.1": 2, "11.1.2": 2, "11.3.1": 1, "11.3.2": 1,
+            "11.3.3": 1, "11.3.4": 1, "11.3.5": 1, "11.4": 1, "11.5": 1, "11.6": 1,
+        })
