@@ -33,6 +33,7 @@
 
 pub(crate) use wharf_proto as proto;
 
+mod client;
 mod config;
 mod connection;
 mod connection_state;
@@ -57,6 +58,7 @@ mod registry;
 mod request;
 mod server;
 
+pub use client::{Client, ClientConfig, ConnectError, ConnectRequest, Proxy, ProxyError, UrlError};
 pub use config::{ConfigError, LONGEST_TIME, ServerConfig, UNLIMITED};
 pub use connection::Connection;
 pub use connection_state::ConnectionState;
@@ -78,7 +80,9 @@ pub use server::{Broadcast, Server};
 
 pub use proto::connection::{Cause, Ending, Frame, RawFrame, Side};
 pub use proto::frame::{Header, Opcode};
-pub use proto::handshake::{AnswerError, Extension, HandshakeError, Version};
+pub use proto::handshake::{
+    AnswerError, ClientRequestError, Extension, HandshakeError, HeadError, VerifyError, Version, VersionError,
+};
 pub use proto::{
     Close, CloseCode, CloseError, CommandError, Message, MessageKind, MessageRef, ProtocolError,
 };
