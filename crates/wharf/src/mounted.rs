@@ -45,10 +45,6 @@ impl Mounted {
         let config = &self.options.config;
         let counts = &self.registry.counts;
         counts.handshakes.increment();
-        if self.registry.events.is_abandoned() && !config.auto_accept_connections {
-            counts.refused.increment();
-            return refuse(404, "No handler is configured to accept the connection.");
-        }
         let handshake = match read_handshake(&request) {
             Ok(handshake) => handshake,
             Err(error) => {
@@ -61,6 +57,11 @@ impl Mounted {
                 return response(&answer);
             }
         };
+        // A client of another version is told which ones there are, whether or not anybody would decide.
+        if self.registry.events.is_abandoned() && !config.auto_accept_connections {
+            counts.refused.increment();
+            return refuse(404, "No handler is configured to accept the connection.");
+        }
         if let Some(full) = self.registry.what_is_full(config) {
             counts.refused.increment();
             return refuse(503, full);

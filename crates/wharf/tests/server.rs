@@ -497,6 +497,17 @@ async fn s11_1_with_nobody_to_decide_a_handshake_gets_404_and_live_connections_g
 }
 
 #[tokio::test]
+async fn s11_1_with_nobody_to_decide_an_invalid_handshake_is_still_told_why() {
+    let Site { http, server } = Site::open().await;
+    drop(server);
+    let mut client = Client::connect(&http).await;
+    client.write("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n").await;
+    client.write("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 7\r\n\r\n").await;
+    let head = client.head().await;
+    assert_eq!((head.status(), head.field("sec-websocket-version")), (426, Some("13, 8")));
+}
+
+#[tokio::test]
 async fn requests_over_a_limit_are_refused_with_503_and_served_again_below_it() {
     for (config, reason) in [
         (ServerConfig::default().max_pending_requests(1), "Too many requests wait for a decision."),
