@@ -80,6 +80,7 @@ fn accepting(request: &Request) -> String {
 
 #[tokio::test]
 async fn k1_1_a_url_without_scheme_a_relative_one_or_one_of_another_scheme_fails_before_connecting() {
+    // RFC 6455 §4.1
     let server = RawServer::open().await;
     let address = format!("127.0.0.1:{}", server.port());
     for url in [format!("{address}/"), "/chat".to_owned(), String::new(), format!("//{address}/")] {
@@ -148,6 +149,7 @@ async fn request_of(client: Client, request: ConnectRequest, server: &RawServer)
 
 #[tokio::test]
 async fn k2_1_the_request_is_the_handshake_of_the_rfc() {
+    // RFC 6455 §4.1
     let server = RawServer::open().await;
     let url = format!("ws://127.0.0.1:{}/a%20b/c?d=e&f", server.port());
     let request =
@@ -320,6 +322,7 @@ async fn k3_8_a_subprotocol_or_extension_that_nobody_asked_for_fails() {
 
 #[tokio::test]
 async fn k3_after_an_answer_that_is_not_believed_tcp_is_gone() {
+    // RFC 6455 §7.2.1
     let server = RawServer::open().await;
     let serving = async {
         let (mut peer, _) = server.request().await;
@@ -388,6 +391,7 @@ async fn k4_2_a_body_is_cut_at_max_response_body_size() {
 
 #[tokio::test]
 async fn k4_3_a_refused_connection_is_a_failure() {
+    // RFC 6455 §4.1
     let server = RawServer::open().await;
     let url = server.url();
     drop(server);
@@ -537,7 +541,7 @@ async fn k9_1_a_masked_frame_from_the_server_ends_the_connection_with_1002() {
 
 #[tokio::test]
 async fn f1_6_frames_are_masked_and_their_keys_differ() {
-    // RFC 6455 §5.3
+    // RFC 6455 §5.3, §10.3
     let (connection, mut peer) = pair(ClientConfig::default()).await;
     let mut keys = std::collections::HashSet::new();
     for _ in 0..64 {
@@ -612,6 +616,7 @@ async fn a_handler_is_told_what_a_client_receives() {
 
 #[tokio::test]
 async fn client_and_server_of_this_crate_speak_to_each_other() {
+    // RFC 6455 §4.1
     let site = Site::open().await;
     let url = format!("ws://{}/chat", site.http.local_addr());
     let client = client();

@@ -10,7 +10,8 @@ use tokio::time::sleep;
 
 use super::error::ConnectError;
 
-/// Resolves `host` and connects to the first of its addresses that answers.
+/// Resolves `host` and connects to the first of its addresses that answers; without one the attempt fails
+/// (RFC 6455 §4.1 item 4).
 pub(super) async fn dial(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
     let resolved = lookup_host((host, port)).await;
     let addresses = resolved.map_err(|source| ConnectError::Resolve { host: host.to_owned(), source })?;

@@ -116,6 +116,7 @@ impl Client {
         self.open(request.try_into()?, receiver).await
     }
 
+    /// A connection, a handshake, and its answer (RFC 6455 §4.1).
     async fn open(
         &self,
         request: ConnectRequest,
@@ -166,7 +167,7 @@ impl Owner for Inner {
     fn connection_gone(&self, _: &Arc<Shared>, _: &Ending) {}
 }
 
-/// RFC 6455 §5.3 asks for a strong source, §10.3 says why. The thread's own generator is one, seeded by the system. It
+/// A strong source, so that nobody who gives the data can predict it (RFC 6455 §5.3, §10.3). The thread's own generator is one, seeded by the system. It
 /// makes no system call for a frame, and costs a connection no memory.
 fn masking_key() -> MaskingKey {
     MaskingKey(rand::random())

@@ -78,7 +78,8 @@ impl Settings {
         Ok(Opened { stream: Stream::Tcp(tcp), already_read, protocol, version: self.version, peer })
     }
 
-    /// Sends the request and reads the answer: what it says, and what came behind it.
+    /// Sends the request and reads the answer: what it says, and what came behind it. Nothing else is sent before
+    /// (RFC 6455 §4.1), and an answer that is not right fails the attempt (RFC 6455 §7.2.1).
     async fn shake_hands<S>(
         &self,
         stream: &mut S,

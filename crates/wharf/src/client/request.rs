@@ -80,7 +80,7 @@ impl ConnectRequest {
         self
     }
 
-    /// The handshake that is sent.
+    /// The handshake that is sent, with a nonce of its own (RFC 6455 §4.1 item 7).
     pub(super) fn handshake(&self, version: Version) -> Result<(ClientRequest, Vec<u8>), ClientRequestError> {
         let mut handshake = ClientRequest::new(&self.target.authority, &self.target.resource, rand::random());
         handshake.version = version;
@@ -139,6 +139,7 @@ impl TryFrom<&String> for ConnectRequest {
 }
 
 impl Target {
+    /// A URL by RFC 6455 §4.1 item 1; it is a URI, whose characters are ASCII (RFC 6455 §11.1.1, §11.1.2).
     fn new(url: &str) -> Result<Self, UrlError> {
         let uri = parse(url)?;
         let is_secure = match uri.scheme_str() {
