@@ -36,6 +36,7 @@ pub(crate) use wharf_proto as proto;
 mod config;
 mod connection;
 mod cookie;
+mod counters;
 mod date;
 mod driver;
 mod error;
@@ -57,6 +58,7 @@ mod server;
 pub use config::{ConfigError, LONGEST_TIME, ServerConfig, UNLIMITED};
 pub use connection::Connection;
 pub use cookie::{CookieError, CookieField, Cookies, SetCookie};
+pub use counters::Counters;
 pub use error::{
     AcceptError, ControlError, MountError, RejectError, SendError, SendFrameError, TrySendError,
     UnfinishedMessage,

@@ -332,6 +332,9 @@ impl<S> Drop for Driver<S> {
     }
 }
 
+#[cfg(test)]
+mod tests;
+
 fn transport_error(error: &std::io::Error) -> Cause {
     Cause::Transport(error.to_string().into())
 }
