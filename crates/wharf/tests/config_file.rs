@@ -14,13 +14,13 @@ fn from_json(text: &str) -> ServerConfig {
 
 /// What is wrong, and in which line.
 fn toml_error(text: &str) -> (String, usize) {
-    let error = toml::from_str::<ServerConfig>(text).unwrap_err();
+    let error = toml::from_str::<ServerConfig>(text).expect_err("a mistake");
     let at = error.span().expect("an error has its place").start;
     (error.message().to_owned(), text[..at].matches('\n').count() + 1)
 }
 
 fn json_error(text: &str) -> (String, usize) {
-    let error = serde_json::from_str::<ServerConfig>(text).unwrap_err();
+    let error = serde_json::from_str::<ServerConfig>(text).expect_err("a mistake");
     let message = error.to_string();
     let message = message.split(" at line ").next().unwrap_or_default();
     (message.to_owned(), error.line())

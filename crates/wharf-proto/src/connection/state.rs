@@ -104,6 +104,7 @@ pub enum Teardown {
 
 impl Ending {
     /// The code that the application is told (RFC 6455 §7.1.5).
+    #[doc(alias = "closeReasonCode")]
     pub const fn code(&self) -> CloseCode {
         match self {
             Self::Clean { close, .. } | Self::Unanswered { sent: close } | Self::Dropped { close } => {
