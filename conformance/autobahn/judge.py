@@ -99,3 +99,11 @@ def differences(expectations, reports):
     for case in reports.keys() - expectations.keys():
         found.append(Difference(case, "was not expected to run", reports[case].file))
     return found
+
+
+def print_details(file):
+    """The suite's own reasons, for a case that went otherwise than expected."""
+    report = json.loads(file.read_text())
+    print(f"    result: {report['result']}")
+    print(f"    close:  {report['resultClose']}")
+    print(f"    report: {file.with_suffix('.html')}")

@@ -45,7 +45,7 @@ def main(cases="full", *more):
     for case, what, file in differences:
         print(f"{case}: {what}")
         if file is not None:
-            print_details(file)
+            judge.print_details(file)
     print(f"{len(expectations)} cases in {seconds:.0f} s: {len(differences)} not as expected; reports in {REPORTS}")
     return 1 if differences or troubles else 0
 
@@ -123,13 +123,6 @@ def start_wstest(url, cases, folder):
     command = [HOME / "bin" / "wstest", "--mode", "fuzzingclient", "--spec", folder / "spec.json"]
     with open(folder / "wstest.log", "wb") as log:
         return subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
-
-
-def print_details(file):
-    report = json.loads(file.read_text())
-    print(f"    result: {report['result']}")
-    print(f"    close:  {report['resultClose']}")
-    print(f"    report: {file.with_suffix('.html')}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ export const clients = [
 ];
 
 /** Messages in the order in which they came, for whoever asks first. */
-class Queue {
+export class Queue {
   #arrived = [];
   #waiting = [];
 
@@ -34,12 +34,7 @@ class Queue {
 
 async function connectWs(url, { protocols = [], origin } = {}) {
   const socket = new WebSocket(url, protocols, { origin });
-  const [messages, pongs] = [new Queue(), new Queue()];
-  socket.on("message", (data, isBinary) => messages.push(isBinary ? data : data.toString()));
-  socket.on("pong", (payload) => pongs.push(payload));
-  const closed = new Promise((resolve) => {
-    socket.on("close", (code, reason) => resolve({ code, reason: reason.toString() }));
-  });
+  const calls = callsOfWs(socket);
   await new Promise((resolve, reject) => {
     socket.on("open", resolve);
     socket.on("error", reject);
@@ -47,6 +42,17 @@ async function connectWs(url, { protocols = [], origin } = {}) {
       reject({ status: response.statusCode });
       request.destroy();
     });
+  });
+  return calls;
+}
+
+/** A socket of `ws`, at either end, behind the calls. */
+export function callsOfWs(socket) {
+  const [messages, pongs] = [new Queue(), new Queue()];
+  socket.on("message", (data, isBinary) => messages.push(isBinary ? data : data.toString()));
+  socket.on("pong", (payload) => pongs.push(payload));
+  const closed = new Promise((resolve) => {
+    socket.on("close", (code, reason) => resolve({ code, reason: reason.toString() }));
   });
   return {
     send: (message) => socket.send(message),
@@ -68,6 +74,11 @@ async function connectWebsocket(url, { protocols = [], origin } = {}) {
     client.on("connectFailed", reject);
     client.on("httpResponse", (response) => reject({ status: response.statusCode }));
   });
+  return callsOfWebsocket(socket);
+}
+
+/** A connection of `websocket`, at either end, behind the calls. */
+export function callsOfWebsocket(socket) {
   const [messages, pongs] = [new Queue(), new Queue()];
   socket.on("message", ({ type, utf8Data, binaryData }) => messages.push(type === "utf8" ? utf8Data : binaryData));
   socket.on("pong", (payload) => pongs.push(payload));
