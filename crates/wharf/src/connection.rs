@@ -22,7 +22,7 @@ use crate::proto::{Close, CloseCode, CloseError, Message};
 /// A WebSocket connection. A cheap clone, to be used from any number of tasks at once; all clones are the same
 /// connection.
 ///
-/// Messages are taken with [`recv`](Self::recv), unless the connection was accepted with a
+/// Messages are taken with [`recv`](Self::recv), unless the connection was made with a
 /// [`Handler`](crate::Handler). They are sent with [`send`](Self::send), which waits for a slow peer, or
 /// [`try_send`](Self::try_send), which does not.
 ///
@@ -45,7 +45,7 @@ pub struct Connection {
 /// What the handles, the driver and the server share of one connection.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// In order of acceptance, over the whole server.
+    /// In order of acceptance, over the whole server or client.
     pub(crate) id: u64,
     pub(crate) opening: Opening,
     /// Which connections can share a frame that is made once.
@@ -271,7 +271,7 @@ impl Connection {
         self.shared.ending.get().cloned()
     }
 
-    /// The subprotocol that was accepted, in lower case.
+    /// The subprotocol that was accepted: at a server in lower case, at a client as it was asked for.
     pub fn protocol(&self) -> Option<&str> {
         self.shared.opening.protocol.as_deref()
     }
@@ -281,13 +281,14 @@ impl Connection {
         &[]
     }
 
-    /// Who the peer is, after `X-Forwarded-For` where that counts.
+    /// Who the peer is, after `X-Forwarded-For` where that counts. At a client, the address that it is connected to:
+    /// the server's, or its [`Proxy`](crate::Proxy)'s.
     #[doc(alias = "remoteAddress")]
     pub fn remote_address(&self) -> &str {
         &self.shared.opening.remote_address
     }
 
-    /// The client, then the proxies on its way, the socket's peer last.
+    /// The client, then the proxies on its way, the socket's peer last. At a client, the socket's peer alone.
     #[doc(alias = "remoteAddresses")]
     pub fn remote_addresses(&self) -> Vec<String> {
         let opening = &self.shared.opening;
@@ -309,7 +310,7 @@ impl Connection {
         self.shared.opening.version
     }
 
-    /// A number for this connection that no other of its server has, in order of acceptance.
+    /// A number for this connection that no other of its server, or of its client, has, in order of acceptance.
     pub fn id(&self) -> u64 {
         self.shared.id
     }

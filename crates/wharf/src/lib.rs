@@ -33,6 +33,7 @@
 
 pub(crate) use wharf_proto as proto;
 
+mod client;
 mod config;
 mod connection;
 mod cookie;
@@ -54,6 +55,7 @@ mod registry;
 mod request;
 mod server;
 
+pub use client::{Client, ClientConfig, ConnectError, ConnectRequest, Proxy, ProxyError, UrlError};
 pub use config::{ConfigError, LONGEST_TIME, ServerConfig, UNLIMITED};
 pub use connection::Connection;
 pub use cookie::{CookieError, CookieField, Cookies, SetCookie};
@@ -72,7 +74,9 @@ pub use server::{Broadcast, Server};
 
 pub use proto::connection::{Cause, Ending, Frame, RawFrame, Side};
 pub use proto::frame::{Header, Opcode};
-pub use proto::handshake::{AnswerError, Extension, HandshakeError, Version};
+pub use proto::handshake::{
+    AnswerError, ClientRequestError, Extension, HandshakeError, HeadError, VerifyError, Version, VersionError,
+};
 pub use proto::{
     Close, CloseCode, CloseError, CommandError, Message, MessageKind, MessageRef, ProtocolError,
 };

@@ -324,7 +324,7 @@ impl<S: Transport> Future for Driver<S> {
 impl<S> Drop for Driver<S> {
     fn drop(&mut self) {
         if let Some(owner) = self.owner.take() {
-            let cut_off = || Ending::Lost(Cause::Transport("the server's runtime ended".into()));
+            let cut_off = || Ending::Lost(Cause::Transport("the runtime ended".into()));
             let ending = self.core.ending().cloned().unwrap_or_else(cut_off);
             self.shared.ended(&ending);
             teardown::tell(&self.shared, owner.as_ref(), &mut self.receiver, &ending);
