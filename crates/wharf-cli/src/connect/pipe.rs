@@ -30,11 +30,8 @@ pub(super) async fn run(options: &Connect, session: &mut Session, signals: &mut 
         tokio::select! {
             sent = &mut sending, if quiet_since.is_none() => {
                 quiet_since = Some(Deadline::now());
-                // A sender that panicked has said so.
-                if let Ok(Err(error)) = sent {
-                    failure = Some(error);
-                    break;
-                }
+                // What was sent before it may still be answered. A sender that panicked has said so.
+                failure = sent.ok().and_then(Result::err);
             }
             next = next(session, &output, quiet_since, options.wait()) => match next {
                 Some((room, Item::Message(message))) => {

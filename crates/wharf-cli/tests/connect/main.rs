@@ -3,15 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "it fails the test")]
 
 mod program;
+mod proxy;
 mod server;
 
 use std::fs;
 use std::io::Write;
 use std::process::Command;
 
-use wharf::{Accept, CloseCode, Connection, Message, Rejection, Request, ServerConfig};
+use wharf::{Accept, CloseCode, Connection, Context, Handler, Message, Rejection, Request, ServerConfig};
 
 use program::{Ended, Program, connect, run};
+use proxy::Proxy;
 use server::Server;
 
 async fn echo(request: Request) {
@@ -239,8 +241,8 @@ fn arguments_without_meaning_are_2() {
 #[test]
 fn input_that_cannot_be_sent_is_1() {
     let server = Server::start(echo);
-    let ended = run(&[&server.url("/")], b"fine\n\xff\n");
-    assert_eq!(ended.status, 1, "{ended:?}");
+    let ended = run(&[&server.url("/")], b"fine\n\xff\nlost\n");
+    assert_eq!((ended.status, ended.stdout.as_slice()), (1, b"fine\n".as_slice()), "{ended:?}");
     assert!(ended.stderr.contains("--binary"), "{ended:?}");
     let ended = run(&["--max-message-size", "4", &server.url("/")], b"12345\n");
     assert_eq!(ended.status, 1, "{ended:?}");
@@ -306,6 +308,37 @@ fn headers_come_from_everywhere_and_secrets_from_where_nobody_sees_them() {
         assert!(request.contains(line), "{line} is not in {request}");
     }
     assert_eq!((ended.status, ended.stdout.as_slice()), (0, b"hi\n".as_slice()), "{ended:?}");
+}
+
+#[test]
+fn a_proxy_is_gone_through_with_a_password_from_the_environment() {
+    let server = Server::start(echo);
+    let proxy = Proxy::start("me:secret");
+    let url = server.url("/");
+    let arguments = ["--proxy", &proxy.url, "--proxy-user", "me", "-n", "1", &url];
+    let mut command = connect(&arguments);
+    command.env("WHARF_PROXY_PASSWORD", "secret");
+    assert_eq!(Program::start(command).end_with(b"hi\n"), Ended::with(0, "hi\n", ""));
+
+    let refused = run(&["--proxy", &proxy.url, &url], b"hi\n");
+    assert_eq!((refused.status, refused.stdout.as_slice()), (3, b"".as_slice()), "{refused:?}");
+    assert!(refused.stderr.contains("407") && refused.stderr.contains("--proxy-user"), "{refused:?}");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn a_silent_peer_is_pinged_where_asked_for() {
+    struct TellsPings;
+    impl Handler for TellsPings {
+        fn ping(&mut self, context: &mut Context<'_>, _: &[u8]) {
+            context.send("pinged").unwrap();
+        }
+    }
+    let server = Server::start(|request| async {
+        request.accept_with(Accept::new(), TellsPings).unwrap();
+    });
+    let ended = run(&["--ping-interval", "10ms", "-n", "2", &server.url("/")], b"");
+    assert_eq!(ended, Ended::with(0, "pinged\npinged\n", ""));
 }
 
 #[test]
