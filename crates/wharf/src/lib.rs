@@ -54,6 +54,8 @@ mod outbox;
 mod registry;
 mod request;
 mod server;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use client::{Client, ClientConfig, ConnectError, ConnectRequest, Proxy, ProxyError, UrlError};
 pub use config::{ConfigError, LONGEST_TIME, ServerConfig, UNLIMITED};
@@ -71,6 +73,10 @@ pub use message_writer::MessageWriter;
 pub use network::{IpNetwork, NetworkError};
 pub use request::{Accept, Rejection, Request};
 pub use server::{Broadcast, Server};
+#[cfg(feature = "tls")]
+pub use tls::{ClientTls, ServerTls, TlsError};
+#[cfg(feature = "tls")]
+pub use tokio_rustls::rustls;
 
 pub use proto::connection::{Cause, Ending, Frame, RawFrame, Side};
 pub use proto::frame::{Header, Opcode};

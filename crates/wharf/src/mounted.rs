@@ -5,10 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-use crate::driver::Driver;
+use crate::driver::{self, Stream};
 use crate::event::Event;
 use crate::http::client_address;
 use crate::http::upgrade::{Arrival, take_stream};
@@ -108,22 +107,20 @@ async fn decide(
 /// Takes the socket back from HTTP once the 101 has gone out, and starts the connection's own task on it.
 async fn open(on_upgrade: hyper::upgrade::OnUpgrade, launch: Launch) {
     // Without a stream the launch is dropped, and that ends the connection.
-    if let Ok((stream, already_read)) = take_stream(on_upgrade).await
+    if let Ok((stream, already_read)) = take_stream(on_upgrade).await {
         // Copied: the bytes share HTTP's whole read buffer, which is not to live on behind them.
-        && let Some(driver) = launch.driver(stream, already_read.to_vec())
-    {
-        tokio::spawn(driver);
+        launch.start(stream, already_read.to_vec());
     }
 }
 
 impl Launch {
-    fn driver(mut self, stream: TcpStream, already_read: Vec<u8>) -> Option<Driver<TcpStream>> {
-        let receiver = self.receiver.take()?;
+    fn start(mut self, stream: Stream, already_read: Vec<u8>) {
+        let Some(receiver) = self.receiver.take() else { return };
         // A socket that refuses an option is about to fail, and the driver will find that.
-        let _ = socket::configure(&stream, &self.options.config);
+        let _ = socket::configure(stream.tcp(), &self.options.config);
         let now = tokio::time::Instant::now().into_std();
         let core = proto::Connection::server(self.options.core.clone(), now);
-        Some(Driver::new(core, stream, already_read, self.shared.clone(), self.owner.clone(), receiver))
+        driver::start(core, stream, already_read, self.shared.clone(), self.owner.clone(), receiver);
     }
 }
 

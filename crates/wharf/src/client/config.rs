@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::proxy::Proxy;
 use crate::config::{ConfigError, ServerConfig, time};
 use crate::proto::handshake::Version;
+#[cfg(feature = "tls")]
+use crate::tls::ClientTls;
 
 /// The options of a client, plain data with a default for each.
 ///
@@ -43,6 +45,11 @@ pub struct ClientConfig {
 
     /// The HTTP proxy to connect through, `wss://` and `ws://` alike. Default none: the environment is not read.
     pub proxy: Option<Proxy>,
+
+    /// Whom to believe on `wss://`. Default: whom the system believes.
+    #[cfg(feature = "tls")]
+    #[doc(alias = "tlsOptions")]
+    pub tls: ClientTls,
 
     /// Longest body that is kept of an answer other than 101, in bytes. Default 65,536.
     ///
@@ -152,6 +159,8 @@ impl Default for ClientConfig {
             websocket_version: Version::V13,
             connect_timeout: Duration::from_secs(20),
             proxy: None,
+            #[cfg(feature = "tls")]
+            tls: ClientTls::default(),
             max_response_body_size: 64 * 1024,
             max_received_frame_size: 1024 * 1024,
             max_received_message_size: 8 * 1024 * 1024,
@@ -216,6 +225,14 @@ setters! {
 }
 
 impl ClientConfig {
+    /// Sets [`tls`](ClientConfig#structfield.tls).
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: impl Into<ClientTls>) -> Self {
+        self.tls = tls.into();
+        self
+    }
+
     /// Looks for values without meaning, and names the first. [`Client::new`](crate::Client::new) does this by itself.
     ///
     /// # Errors

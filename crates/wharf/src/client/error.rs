@@ -60,6 +60,10 @@ pub enum ConnectError {
         /// How far it came.
         waiting_for: &'static str,
     },
+    /// The TLS handshake failed: the server is not believed, or does not speak it.
+    #[cfg(feature = "tls")]
+    #[error("TLS: {0}")]
+    Tls(#[from] crate::tls::TlsError),
     /// The URL is `wss://`, and the crate was built without its feature `tls`. Nothing was sent.
     #[error("wss needs the feature tls, which is not built in")]
     TlsUnavailable,

@@ -19,14 +19,14 @@ pub use request::ConnectRequest;
 
 use crate::config::ConfigError;
 use crate::connection::{Connection, Opening, Owner, Shared};
-use crate::driver::{Driver, Receiver};
+use crate::driver::{self, Receiver};
 use crate::handler::Handler;
 use crate::http::socket;
 use crate::options::Options;
 use crate::proto;
 use crate::proto::connection::Ending;
 use crate::proto::mask::MaskingKey;
-use opening::{Opened, Settings, Stream};
+use opening::{Opened, Settings};
 
 /// Connects to WebSocket servers. A cheap clone; one client makes any number of connections, at once too.
 ///
@@ -144,13 +144,7 @@ impl Client {
         let _ = socket::configure(opened.stream.tcp(), config);
         let now = tokio::time::Instant::now().into_std();
         let core = proto::Connection::client(core.clone(), masking_key, now);
-        match opened.stream {
-            Stream::Tcp(stream) => {
-                let driver =
-                    Driver::new(core, stream, opened.already_read, shared, self.inner.clone(), receiver);
-                tokio::spawn(driver);
-            }
-        }
+        driver::start(core, opened.stream, opened.already_read, shared, self.inner.clone(), receiver);
         connection
     }
 }

@@ -14,7 +14,10 @@ use super::error::ConnectError;
 use super::http_response::{Reader, ResponseError};
 use super::proxy::Proxy;
 use super::request::ConnectRequest;
+use crate::driver::Stream;
 use crate::proto::handshake::{Accepted, ClientRequest, HttpVersion, ResponseHead, Version, verify};
+#[cfg(feature = "tls")]
+use crate::tls::Connector;
 
 /// What openings need of a client's options.
 pub(super) struct Settings {
@@ -22,6 +25,8 @@ pub(super) struct Settings {
     connect_timeout: Duration,
     proxy: Option<Proxy>,
     max_response_body_size: usize,
+    #[cfg(feature = "tls")]
+    tls: Connector,
 }
 
 /// A connection whose opening handshake is over.
@@ -34,18 +39,6 @@ pub(super) struct Opened {
     pub(super) peer: SocketAddr,
 }
 
-pub(super) enum Stream {
-    Tcp(TcpStream),
-}
-
-impl Stream {
-    pub(super) const fn tcp(&self) -> &TcpStream {
-        match self {
-            Self::Tcp(stream) => stream,
-        }
-    }
-}
-
 impl Settings {
     pub(super) fn new(config: ClientConfig) -> Self {
         Self {
@@ -53,6 +46,8 @@ impl Settings {
             connect_timeout: config.connect_timeout,
             proxy: config.proxy,
             max_response_body_size: config.max_response_body_size,
+            #[cfg(feature = "tls")]
+            tls: Connector::new(config.tls),
         }
     }
 
@@ -70,12 +65,26 @@ impl Settings {
             let max_body = self.max_response_body_size;
             proxy.tunnel(&mut tcp, target, max_body, deadline).await?;
         }
-        if target.is_secure {
-            return Err(ConnectError::TlsUnavailable);
-        }
-        let (accepted, already_read) = self.shake_hands(&mut tcp, &handshake, &bytes, deadline).await?;
-        let protocol = accepted.protocol;
-        Ok(Opened { stream: Stream::Tcp(tcp), already_read, protocol, version: self.version, peer })
+        let mut stream =
+            if target.is_secure { self.secure(&target.host, tcp, deadline).await? } else { Stream::Tcp(tcp) };
+        let (accepted, already_read) = match &mut stream {
+            Stream::Tcp(stream) => self.shake_hands(stream, &handshake, &bytes, deadline).await?,
+            #[cfg(feature = "tls")]
+            Stream::Tls(stream) => self.shake_hands(stream, &handshake, &bytes, deadline).await?,
+        };
+        Ok(Opened { stream, already_read, protocol: accepted.protocol, version: self.version, peer })
+    }
+
+    #[cfg(feature = "tls")]
+    async fn secure(&self, host: &str, tcp: TcpStream, deadline: Deadline) -> Result<Stream, ConnectError> {
+        let connecting = self.tls.connect(host, tcp);
+        Ok(Stream::Tls(deadline.bound("the TLS handshake", connecting).await??))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_async, reason = "with the feature it waits")]
+    async fn secure(&self, _: &str, _: TcpStream, _: Deadline) -> Result<Stream, ConnectError> {
+        Err(ConnectError::TlsUnavailable)
     }
 
     /// Sends the request and reads the answer: what it says, and what came behind it.

@@ -20,7 +20,7 @@ use tokio::io::ReadBuf;
 
 pub(crate) use receiver::Receiver;
 pub(crate) use teardown::never_opened;
-pub(crate) use transport::Transport;
+pub(crate) use transport::{Stream, Transport};
 
 use crate::connection::{Owner, Shared};
 use crate::outbox::Command;
@@ -65,9 +65,28 @@ const _: () = assert!(size_of::<Driver<tokio::net::TcpStream>>() <= 352);
 /// After so many reads in a row others of the same worker get their turn.
 const READS_A_TURN: usize = 16;
 
+/// Starts the task of a connection whose opening handshake is over; `already_read` came behind it.
+pub(crate) fn start(
+    core: proto::Connection,
+    stream: Stream,
+    already_read: Vec<u8>,
+    shared: Arc<Shared>,
+    owner: Arc<dyn Owner>,
+    receiver: Receiver,
+) {
+    match stream {
+        Stream::Tcp(stream) => {
+            tokio::spawn(Driver::new(core, stream, already_read, shared, owner, receiver));
+        }
+        #[cfg(feature = "tls")]
+        Stream::Tls(stream) => {
+            tokio::spawn(Driver::new(core, stream, already_read, shared, owner, receiver));
+        }
+    }
+}
+
 impl<S: Transport> Driver<S> {
-    /// A driver for a connection whose opening handshake is over; `already_read` came behind it.
-    pub(crate) fn new(
+    fn new(
         core: proto::Connection,
         stream: S,
         already_read: Vec<u8>,

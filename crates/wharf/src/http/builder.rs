@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpSocket, ToSocketAddrs, lookup_host};
 use tokio::sync::watch;
 
 use super::limits::Limits;
-use super::listener::accept_connections;
+use super::listener::{Security, accept_connections};
 use super::service::{ErasedService, NotFound, Tower};
 use super::upgrade::Mount;
 use super::{HttpServer, Inner, Phase};
@@ -33,6 +33,7 @@ use crate::config::{ConfigError, time};
 pub struct HttpServerBuilder {
     service: Box<dyn ErasedService>,
     limits: Limits,
+    security: Security,
     shutdown_timeout: Duration,
 }
 
@@ -41,6 +42,7 @@ impl Default for HttpServerBuilder {
         Self {
             service: Box::new(NotFound),
             limits: Limits::default(),
+            security: Security::Plain,
             shutdown_timeout: Duration::from_secs(10),
         }
     }
@@ -61,6 +63,15 @@ impl HttpServerBuilder {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         self.service = Box::new(Tower::new(service));
+        self
+    }
+
+    /// Serves `https://` and `wss://`, and nothing else on this address. Default: plain `http://` and `ws://`.
+    ///
+    /// The TLS handshake is part of [`handshake_timeout`](Self::handshake_timeout).
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: impl Into<crate::tls::ServerTls>) -> Self {
+        self.security = Security::Tls(tls.into().acceptor());
         self
     }
 
@@ -147,6 +158,7 @@ impl HttpServerBuilder {
             self.service,
             Arc::clone(&inner.mount),
             self.limits,
+            self.security,
             stopped,
         ));
         Ok(HttpServer { inner: Arc::new(inner) })

@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+#[cfg(feature = "tls")]
+use tokio::time::timeout_at;
 use tokio::time::{Instant, sleep};
 
 use super::connection::serve;
@@ -14,6 +16,8 @@ use super::limits::Limits;
 use super::service::ErasedService;
 use super::upgrade::{Arrival, Mount};
 use super::{Phase, closing};
+#[cfg(feature = "tls")]
+use crate::tls::TlsStream;
 
 /// Where connections come from. A fake one stands in where a test needs errors that no kernel gives on demand.
 pub(crate) trait Accept: Send + 'static {
@@ -38,6 +42,7 @@ pub(crate) async fn accept_connections<L: Accept>(
     service: Box<dyn ErasedService>,
     mount: Arc<Mount>,
     limits: Limits,
+    security: Security,
     mut stop: watch::Receiver<Phase>,
 ) {
     let slots = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
@@ -56,8 +61,18 @@ pub(crate) async fn accept_connections<L: Accept>(
             Ok((stream, arrival)) => {
                 pause = SHORTEST_PAUSE;
                 let (service, mount, stop) = (service.clone_box(), Arc::clone(&mount), stop.clone());
+                let security = security.clone();
                 tokio::spawn(async move {
-                    serve(stream, arrival, service, mount, limits, stop).await;
+                    match security {
+                        Security::Plain => serve(stream, arrival, service, mount, limits, stop).await,
+                        #[cfg(feature = "tls")]
+                        Security::Tls(acceptor) => {
+                            let secured = secure(stream, &acceptor, arrival, limits, stop.clone()).await;
+                            if let Some(stream) = secured {
+                                serve(stream, arrival, service, mount, limits, stop).await;
+                            }
+                        }
+                    }
                     drop(slot);
                 });
             }
@@ -69,6 +84,34 @@ pub(crate) async fn accept_connections<L: Accept>(
                 }
             }
         }
+    }
+}
+
+/// Whether connections are secured by TLS.
+#[derive(Clone)]
+pub(crate) enum Security {
+    Plain,
+    #[cfg(feature = "tls")]
+    Tls(tokio_rustls::TlsAcceptor),
+}
+
+/// Makes the TLS handshake, which is part of the opening handshake's time. `None` where it fails or is late: rustls has
+/// told the client why it failed. A closing server ends those under way at once, since they have asked for nothing yet.
+#[cfg(feature = "tls")]
+async fn secure<S>(
+    stream: S,
+    acceptor: &tokio_rustls::TlsAcceptor,
+    arrival: Arrival,
+    limits: Limits,
+    mut stop: watch::Receiver<Phase>,
+) -> Option<TlsStream<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let handshake = timeout_at(arrival.started + limits.handshake_timeout, acceptor.accept(stream));
+    tokio::select! {
+        secured = handshake => Some(TlsStream::new(secured.ok()?.ok()?.into())),
+        _ = closing(&mut stop) => None,
     }
 }
 
@@ -134,6 +177,7 @@ mod tests {
             Box::new(NotFound),
             Arc::new(Mount::default()),
             Limits::default(),
+            Security::Plain,
             stopped,
         ));
         client.write_all(ORDINARY.as_bytes()).await.unwrap();

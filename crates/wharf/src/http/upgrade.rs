@@ -15,6 +15,9 @@ use tokio::time::Instant;
 
 use super::service::ResponseBody;
 use super::stream::HttpStream;
+use crate::driver::Stream;
+#[cfg(feature = "tls")]
+use crate::tls::TlsStream;
 
 /// What a WebSocket server is to an HTTP server: who answers its handshakes.
 pub(crate) trait UpgradeOwner: Send + Sync {
@@ -48,16 +51,23 @@ pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
             .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 
-/// Takes the TCP stream back from HTTP, with the bytes that were read behind the request: a client may send its first
+/// Takes the stream back from HTTP, with the bytes that were read behind the request: a client may send its first
 /// frames without waiting for the answer.
 ///
 /// It is there once the 101 has been written. The bytes share the buffer of the request; whoever keeps them, keeps it.
-pub(crate) async fn take_stream(upgrade: OnUpgrade) -> Result<(TcpStream, Bytes), TakeStreamError> {
+pub(crate) async fn take_stream(upgrade: OnUpgrade) -> Result<(Stream, Bytes), TakeStreamError> {
     let upgraded = upgrade.await.map_err(TakeStreamError::Lost)?;
-    match upgraded.downcast::<TokioIo<HttpStream<TcpStream>>>() {
-        Ok(parts) => Ok((parts.io.into_inner().into_inner(), parts.read_buf)),
-        Err(_) => Err(TakeStreamError::OtherStream),
-    }
+    let upgraded = match upgraded.downcast::<TokioIo<HttpStream<TcpStream>>>() {
+        Ok(parts) => return Ok((Stream::Tcp(parts.io.into_inner().into_inner()), parts.read_buf)),
+        Err(upgraded) => upgraded,
+    };
+    #[cfg(feature = "tls")]
+    let upgraded = match upgraded.downcast::<TokioIo<HttpStream<TlsStream<TcpStream>>>>() {
+        Ok(parts) => return Ok((Stream::Tls(parts.io.into_inner().into_inner()), parts.read_buf)),
+        Err(upgraded) => upgraded,
+    };
+    drop(upgraded);
+    Err(TakeStreamError::OtherStream)
 }
 
 /// Why there is no stream to take.
@@ -65,7 +75,7 @@ pub(crate) async fn take_stream(upgrade: OnUpgrade) -> Result<(TcpStream, Bytes)
 pub(crate) enum TakeStreamError {
     #[error("TCP connection lost before handshake completed")]
     Lost(#[source] hyper::Error),
-    #[error("the request came over something else than TCP")]
+    #[error("the request came over something else than TCP or TLS")]
     OtherStream,
 }
 

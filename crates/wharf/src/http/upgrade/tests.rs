@@ -44,6 +44,15 @@ fn refusal() -> Response<ResponseBody> {
     answer(StatusCode::FORBIDDEN, ResponseBody::empty())
 }
 
+async fn take_tcp(upgrade: OnUpgrade) -> Taken {
+    let (stream, read) = take_stream(upgrade).await?;
+    match stream {
+        Stream::Tcp(stream) => Ok((stream, read)),
+        #[cfg(feature = "tls")]
+        Stream::Tls(_) => Err(TakeStreamError::OtherStream),
+    }
+}
+
 /// Accepts whatever comes, once `decide` says so, and hands out the streams.
 fn accepting(decide: oneshot::Receiver<()>) -> (Arc<dyn UpgradeOwner>, mpsc::UnboundedReceiver<Taken>) {
     let (taken, streams) = mpsc::unbounded_channel();
@@ -52,7 +61,7 @@ fn accepting(decide: oneshot::Receiver<()>) -> (Arc<dyn UpgradeOwner>, mpsc::Unb
         let upgrade = hyper::upgrade::on(&mut request);
         let taken = taken.clone();
         tokio::spawn(async move {
-            let _ = taken.send(take_stream(upgrade).await);
+            let _ = taken.send(take_tcp(upgrade).await);
         });
         let decide = decide.lock().unwrap().take();
         async move {
