@@ -1,9 +1,14 @@
 //! The opening handshake: what is asked for, where redirects lead, and why there is no connection.
 
 use std::fmt::Write;
+use std::fs;
 
 use http::{Response, StatusCode, header};
-use wharf::{Client, ClientConfig, ConfigError, ConnectError, ConnectRequest, Proxy, ProxyError, UrlError};
+use wharf::rustls::Error as RustlsError;
+use wharf::{
+    Client, ClientConfig, ClientTls, ConfigError, ConnectError, ConnectRequest, Proxy, ProxyError, TlsError,
+    UrlError,
+};
 
 use super::display::quoted;
 use super::headers::{Header, login};
@@ -61,11 +66,22 @@ fn config(options: &Connect) -> Result<ClientConfig, Failure> {
         .close_timeout(options.close_timeout)
         .max_received_frame_size(options.max_message_size)
         .max_received_message_size(options.max_message_size)
+        .tls(tls(options).map_err(Failure::usage)?)
         .proxy(proxy(options).map_err(Failure::usage)?);
     Ok(match options.ping_interval {
         Some(interval) => config.keepalive(true).keepalive_interval(interval),
         None => config,
     })
+}
+
+fn tls(options: &Connect) -> Result<ClientTls, String> {
+    if options.insecure {
+        return ClientTls::danger_accept_invalid_certificates().map_err(|error| error.to_string());
+    }
+    let Some(path) = &options.ca else { return Ok(ClientTls::default()) };
+    let shown = path.display();
+    let pem = fs::read(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
+    ClientTls::with_root_certificates(pem).map_err(|error| format!("--ca {shown}: {error}"))
 }
 
 fn proxy(options: &Connect) -> Result<Option<Proxy>, String> {
@@ -123,13 +139,18 @@ impl From<ConnectError> for Failure {
             ConnectError::Malformed(_) | ConnectError::Verify(_) => Status::Refused,
             _ => Status::Unreachable,
         };
-        let mut text = error.to_string();
-        if let ConnectError::Proxy(ProxyError::Refused(response)) = &error
-            && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
-        {
-            text.push_str("; --proxy-user logs in");
-        }
-        Self { status, text }
+        let hint = match &error {
+            ConnectError::Proxy(ProxyError::Refused(response))
+                if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED =>
+            {
+                "; --proxy-user logs in"
+            }
+            ConnectError::Tls(TlsError::Rustls(RustlsError::InvalidCertificate(_))) => {
+                "; --ca names whom to believe, --insecure believes anyone"
+            }
+            _ => "",
+        };
+        Self { status, text: format!("{error}{hint}") }
     }
 }
 

@@ -76,6 +76,14 @@ pub(crate) struct Connect {
     #[command(flatten)]
     pub(super) credentials: Credentials,
 
+    /// Believe servers whose certificate leads to one in this file, in PEM, and no others.
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca: Option<PathBuf>,
+
+    /// Believe every server, whatever its certificate: for tests.
+    #[arg(short = 'k', long, conflicts_with = "ca")]
+    pub(super) insecure: bool,
+
     /// Connect through this HTTP proxy, such as `http://127.0.0.1:3128`.
     #[arg(long, value_name = "URL")]
     pub(super) proxy: Option<String>,

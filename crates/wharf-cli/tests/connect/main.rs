@@ -6,11 +6,11 @@ mod program;
 mod proxy;
 mod server;
 
-use std::fs;
 use std::io::Write;
-use std::process::Command;
+use std::process::{self, Command};
+use std::{env, fs};
 
-use wharf::{Accept, CloseCode, Connection, Context, Handler, Message, Rejection, Request, ServerConfig};
+use wharf::{Accept, CloseCode, Connection, Context, Handler, Message, Rejection, Request};
 
 use program::{Ended, Program, connect, run};
 use proxy::Proxy;
@@ -264,7 +264,7 @@ fn a_message_over_the_limit_is_5_and_names_the_option() {
 #[test]
 fn headers_come_from_everywhere_and_secrets_from_where_nobody_sees_them() {
     let server = Server::start(echo);
-    let file = std::env::temp_dir().join(format!("wharf-headers-{}", std::process::id()));
+    let file = env::temp_dir().join(format!("wharf-headers-{}", process::id()));
     fs::write(&file, "X-File: three\n\nX-Other: four\n").unwrap();
     let url = server.url("/");
     let arguments = [
@@ -324,6 +324,26 @@ fn a_proxy_is_gone_through_with_a_password_from_the_environment() {
     assert_eq!((refused.status, refused.stdout.as_slice()), (3, b"".as_slice()), "{refused:?}");
     assert!(refused.stderr.contains("407") && refused.stderr.contains("--proxy-user"), "{refused:?}");
     assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn a_server_is_believed_by_its_certificate_or_by_nothing_at_all() {
+    let server = Server::start_tls(echo);
+    let url = server.url("/");
+    let authority = env::temp_dir().join(format!("wharf-authority-{}.pem", process::id()));
+    fs::write(&authority, server.certificate()).unwrap();
+    let believed = run(&["--ca", authority.to_str().unwrap(), "-n", "1", &url], b"hi\n");
+    fs::remove_file(&authority).unwrap();
+    assert_eq!(believed, Ended::with(0, "hi\n", ""));
+    assert_eq!(run(&["--insecure", "-n", "1", &url], b"hi\n"), Ended::with(0, "hi\n", ""));
+
+    let stranger = run(&[&url], b"hi\n");
+    assert_eq!((stranger.status, stranger.stdout.as_slice()), (3, b"".as_slice()), "{stranger:?}");
+    assert!(stranger.stderr.contains("--ca"), "{stranger:?}");
+    // As the proxy sees it: TLS goes through to the server.
+    let proxy = Proxy::start("me:secret");
+    let tunnelled = ["--proxy", &proxy.url, "--proxy-user", "me:secret", "-k", "-n", "1", &url];
+    assert_eq!(run(&tunnelled, b"hi\n"), Ended::with(0, "hi\n", ""));
 }
 
 #[test]
@@ -392,7 +412,7 @@ fn a_second_ctrl_c_ends_at_once() {
 
 #[test]
 fn a_server_that_goes_away_ends_a_program_that_still_has_input() {
-    let server = Server::start_with(ServerConfig::default(), |request| async {
+    let server = Server::start(|request| async {
         let connection = request.accept(Accept::new()).unwrap();
         connection.recv().await;
         connection.close(CloseCode::GOING_AWAY, Some("")).unwrap();

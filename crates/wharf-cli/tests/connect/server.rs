@@ -4,11 +4,13 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use tokio::sync::oneshot;
-use wharf::{Event, HttpServer, Request, ServerConfig};
+use wharf::{Event, HttpServer, HttpServerBuilder, Request, ServerConfig, ServerTls};
 
 /// Serves, in a thread of its own, until it is dropped.
 pub(crate) struct Server {
+    scheme: &'static str,
     authority: String,
+    certificate: String,
     requests: Arc<Mutex<Vec<String>>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
@@ -18,11 +20,23 @@ impl Server {
     pub(crate) fn start<F: Future<Output = ()> + Send + 'static>(
         serve: impl Fn(Request) -> F + Send + 'static,
     ) -> Self {
-        Self::start_with(ServerConfig::default().max_received_frame_size(1 << 20), serve)
+        Self::start_on("ws", String::new(), HttpServer::builder(), serve)
     }
 
-    pub(crate) fn start_with<F: Future<Output = ()> + Send + 'static>(
-        config: ServerConfig,
+    /// With TLS, and a certificate that it signed itself.
+    pub(crate) fn start_tls<F: Future<Output = ()> + Send + 'static>(
+        serve: impl Fn(Request) -> F + Send + 'static,
+    ) -> Self {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let certificate = made.cert.pem();
+        let tls = ServerTls::from_pem(&certificate, made.signing_key.serialize_pem()).unwrap();
+        Self::start_on("wss", certificate, HttpServer::builder().tls(tls), serve)
+    }
+
+    fn start_on<F: Future<Output = ()> + Send + 'static>(
+        scheme: &'static str,
+        certificate: String,
+        http: HttpServerBuilder,
         serve: impl Fn(Request) -> F + Send + 'static,
     ) -> Self {
         let requests = Arc::<Mutex<Vec<String>>>::default();
@@ -32,7 +46,8 @@ impl Server {
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
-                let http = HttpServer::bind("127.0.0.1:0").await.unwrap();
+                let http = http.bind("127.0.0.1:0").await.unwrap();
+                let config = ServerConfig::default().max_received_frame_size(1 << 20);
                 let server = wharf::Server::new(config);
                 server.mount([&http]).unwrap();
                 ready.send(http.local_addr().to_string()).unwrap();
@@ -50,11 +65,17 @@ impl Server {
                 }
             });
         });
-        Self { authority: started.recv().unwrap(), requests, stop: Some(stop), thread: Some(thread) }
+        let authority = started.recv().unwrap();
+        Self { scheme, authority, certificate, requests, stop: Some(stop), thread: Some(thread) }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("ws://{}{path}", self.authority)
+        format!("{}://{}{path}", self.scheme, self.authority)
+    }
+
+    /// What it proves itself with, in PEM.
+    pub(crate) fn certificate(&self) -> &str {
+        &self.certificate
     }
 
     /// The headers of each request so far, a line each.
