@@ -114,7 +114,7 @@ for (const { name, start } of servers) {
     connection.onMessage(() => connection.ping("now"));
     connection.onPong(() => connection.send("late"));
   }, async (url) => {
-    const { status, stdout } = await connect([url], { input: "hi\n" });
+    const { status, stdout } = await connect(["--wait", "4s", url], { input: "hi\n" });
     assert.deepEqual({ status, stdout: stdout.toString() }, { status: 0, stdout: "late\n" });
   });
 

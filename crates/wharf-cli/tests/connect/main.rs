@@ -39,7 +39,8 @@ async fn close_with(request: Request, code: u16, reason: &str) {
 #[test]
 fn a_line_is_sent_and_its_answer_is_written() {
     let server = Server::start(echo);
-    let ended = run(&[&server.url("/echo")], b"hi\n");
+    // Longer than by default, for machines that have much else to do.
+    let ended = run(&["--wait", "4s", &server.url("/echo")], b"hi\n");
     assert_eq!(ended, Ended::with(0, "hi\n", ""));
 }
 
@@ -140,10 +141,10 @@ fn a_lost_connection_is_5() {
 #[test]
 fn quiet_says_only_what_went_wrong() {
     let server = Server::start(|request| close_with(request, 1000, ""));
-    assert_eq!(run(&["-q", &server.url("/")], b"hi\n"), Ended::with(0, "", ""));
+    assert_eq!(run(&["-q", "--wait", "forever", &server.url("/")], b"hi\n"), Ended::with(0, "", ""));
     let server = Server::start(|request| close_with(request, 1008, ""));
     assert_eq!(
-        run(&["-q", &server.url("/")], b"hi\n"),
+        run(&["-q", "--wait", "forever", &server.url("/")], b"hi\n"),
         Ended::with(6, "", "wharf: closed by the peer: 1008\n")
     );
 }
@@ -241,7 +242,7 @@ fn arguments_without_meaning_are_2() {
 #[test]
 fn input_that_cannot_be_sent_is_1() {
     let server = Server::start(echo);
-    let ended = run(&[&server.url("/")], b"fine\n\xff\nlost\n");
+    let ended = run(&["--wait", "4s", &server.url("/")], b"fine\n\xff\nlost\n");
     assert_eq!((ended.status, ended.stdout.as_slice()), (1, b"fine\n".as_slice()), "{ended:?}");
     assert!(ended.stderr.contains("--binary"), "{ended:?}");
     let ended = run(&["--max-message-size", "4", &server.url("/")], b"12345\n");
