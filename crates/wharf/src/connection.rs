@@ -64,7 +64,7 @@ pub(crate) struct Shared {
     gone: Notify,
 }
 
-const _: () = assert!(size_of::<Shared>() <= 424, "an idle connection is to stay small");
+const _: () = assert!(size_of::<Shared>() <= 432, "an idle connection is to stay small");
 
 /// What the opening handshake settled.
 #[derive(Debug)]
@@ -123,7 +123,7 @@ impl Connection {
     /// Sends a message: text goes out as text, bytes as binary. Waits while as much is waiting to be sent as
     /// [`max_buffered_amount`](crate::ServerConfig::max_buffered_amount) allows, and within a message that is sent in
     /// parts ([`message_writer`](Self::message_writer), [`send_frame`](Self::send_frame)). Messages of one task go out in
-    /// its order. It returns when the message is queued; [`drained`](Self::drained) tells when it has left.
+    /// its order. It returns when the message is queued; [`flush`](Self::flush) tells when it has left.
     ///
     /// Cancel safe: dropped before it returns, nothing was sent.
     ///
@@ -178,6 +178,7 @@ impl Connection {
     /// # Errors
     /// [`CloseError`] for a code that is not 1000–1003, 1007–1014 or 3000–4999, or a description of more than 123
     /// bytes; the connection stays open.
+    #[doc(alias = "sendCloseFrame")]
     pub fn close(&self, code: CloseCode, description: Option<&str>) -> Result<(), CloseError> {
         let close = close_of(code, description)?;
         self.wake_if(self.shared.outbox.close(close));
@@ -200,6 +201,8 @@ impl Connection {
     }
 
     /// Gives the connection up without a Close frame; any code may be told to the application.
+    #[doc(alias = "drop")]
+    #[doc(alias = "skipCloseFrame")]
     pub fn drop_silently(&self, code: CloseCode, description: Option<&str>) {
         self.drop_with(code, description, false);
     }
@@ -217,7 +220,8 @@ impl Connection {
         self.shared.driver.wake();
     }
 
-    /// Waits until everything sent before has been given to the socket, or cannot be any more.
+    /// Waits until nothing waits to be sent: everything has been given to the socket, or cannot be any more.
+    /// [`flush`](Self::flush) waits for no more than what was sent before it, and tells whether that has left.
     ///
     /// Cancel safe.
     #[doc(alias = "drain")]
@@ -232,7 +236,7 @@ impl Connection {
     pub async fn closed(&self) -> Ending {
         loop {
             let gone = self.shared.gone.notified();
-            let is_gone = self.shared.is_gone.load(Ordering::Acquire);
+            let is_gone = self.shared.is_gone();
             if let Some(ending) = self.shared.ending.get().filter(|_| is_gone) {
                 return ending.clone();
             }
@@ -242,6 +246,7 @@ impl Connection {
 
     /// Bytes that wait to be sent, the bookkeeping of each message included.
     #[doc(alias = "bufferedAmount")]
+    #[doc(alias = "bytesWaitingToFlush")]
     pub fn buffered_amount(&self) -> usize {
         self.shared.outbox.buffered_amount()
     }
@@ -300,6 +305,7 @@ impl Connection {
     }
 
     /// The address of the socket's peer, whatever headers say.
+    #[doc(alias = "socket")]
     pub fn socket_address(&self) -> SocketAddr {
         self.shared.opening.socket
     }
@@ -407,6 +413,11 @@ impl Shared {
     /// Whether anybody could still take what is received.
     pub(crate) fn has_handles(&self) -> bool {
         self.handles.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether TCP is gone.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Acquire)
     }
 
     /// No more messages go; what we have said in Close stands.

@@ -30,7 +30,7 @@ async fn reader(connection: &Connection) -> MessageReader {
 
 async fn all(reader: &mut MessageReader) -> Vec<u8> {
     let mut bytes = Vec::new();
-    within(reader.read_to_end(&mut bytes)).await.unwrap();
+    within(reader.read_to_end(&mut bytes)).await.expect("a whole message");
     bytes
 }
 

@@ -75,7 +75,7 @@ async fn without_a_threshold_fragments_have_16_kib() {
     let (_site, mut client, connection) =
         open(ServerConfig::default().fragment_outgoing_messages(false)).await;
     let mut writer = connection.message_writer(MessageKind::Binary);
-    within(writer.write_all(&[7; 16_385])).await.unwrap();
+    within(writer.write_all(&vec![7; 16_385])).await.unwrap();
     within(writer.finish()).await.unwrap();
     sees(&mut client, [binary(vec![7; 16_384]).more_follows(), continuation([7])]).await;
 }
@@ -112,10 +112,11 @@ async fn c10_1_with_a_peer_that_does_not_read_the_writer_waits_within_the_bound(
     const LIMIT: usize = 256 * 1024;
     let (_site, mut client, connection) = open(ServerConfig::default().max_buffered_amount(LIMIT)).await;
     let mut writer = connection.message_writer(MessageKind::Binary);
+    let piece = vec![7; PIECE];
     let mut written = 0;
     loop {
         // A piece that is not taken at once leaves nothing of it behind.
-        let write = tokio::time::timeout(std::time::Duration::from_millis(300), writer.write(&[7; PIECE]));
+        let write = tokio::time::timeout(std::time::Duration::from_millis(300), writer.write(&piece));
         let Ok(len) = write.await else { break };
         written += len.unwrap();
         assert!(written < 256 * PIECE, "the bound holds");
@@ -275,7 +276,7 @@ struct Echo;
 impl Handler for Echo {
     fn message(&mut self, context: &mut Context<'_>, message: wharf::MessageRef<'_>) {
         let answer = context.send(message).map_or_else(|error| error.to_string(), |()| "sent".to_owned());
-        context.ping(answer.split(' ').next().unwrap_or_default().as_bytes()).unwrap();
+        context.ping(answer.split(' ').next().unwrap_or_default().as_bytes()).expect("the connection lives");
     }
 }
 

@@ -40,7 +40,7 @@ impl<S: Transport> Driver<S> {
                     return Poll::Pending;
                 }
                 // A stream cut within a frame must not look like one that was ended in order.
-                self.output.clear();
+                self.lose_output();
                 self.stream.reset_on_drop();
                 return self.gone(&ending);
             }
