@@ -240,3 +240,36 @@ async fn a_handler_is_refused_within_a_message_from_elsewhere() {
     assert_eq!(client.frame().await, continuation("b"));
     assert_eq!(client.frame().await, text("free"));
 }
+
+#[tokio::test]
+async fn a_message_whose_end_is_queued_and_not_sent_is_still_unfinished_for_a_handler() {
+    let site = Site::open().await;
+    let acts = Acts(|context: &mut Context<'_>, _: &str| {
+        context.connection().try_send_frame(frame(true, Opcode::Continuation, "b")).unwrap();
+        let begin = Frame::new(false, Opcode::Text, b"");
+        assert_eq!(context.send_frame(&begin), Err(CommandError::MessageUnfinished));
+        context.connection().try_send("after it").unwrap();
+    });
+    let (mut client, connection) = site.pair_with(acts).await;
+    within(connection.send_frame(frame(false, Opcode::Text, "a"))).await.unwrap();
+    assert_eq!(client.frame().await, text("a").more_follows());
+    client.send([text("go")]).await;
+    assert_eq!(client.frame().await, continuation("b"));
+    assert_eq!(client.frame().await, text("after it"), "nothing is held back");
+}
+
+#[tokio::test]
+async fn a_close_does_not_wait_for_a_handlers_message_and_what_waited_for_it_is_not_sent() {
+    let site = Site::open().await;
+    let acts = Acts(|context: &mut Context<'_>, _: &str| {
+        context.connection().try_send("never sent").unwrap();
+        context.send_frame(&Frame::new(false, Opcode::Text, b"a")).unwrap();
+    });
+    let (mut client, connection) = site.pair_with(acts).await;
+    client.send([text("go")]).await;
+    assert_eq!(client.frame().await, text("a").more_follows());
+    connection.close(CloseCode::NORMAL, Some("")).unwrap();
+    assert_eq!(client.frame().await, close(1000, ""));
+    within(connection.drained()).await;
+    assert_eq!(connection.buffered_amount(), 0);
+}
