@@ -27,6 +27,9 @@ impl CloseCode {
     /// 1003: a kind of message that cannot be accepted.
     #[doc(alias = "CLOSE_REASON_UNPROCESSABLE_INPUT")]
     pub const UNPROCESSABLE_INPUT: Self = Self(1003);
+    /// 1004: without a meaning. Never on the wire.
+    #[doc(alias = "CLOSE_REASON_RESERVED")]
+    pub const RESERVED: Self = Self(1004);
     /// 1005: the Close frame had no code. Never on the wire.
     #[doc(alias = "CLOSE_REASON_NOT_PROVIDED")]
     pub const NOT_PROVIDED: Self = Self(1005);
@@ -75,6 +78,7 @@ impl CloseCode {
     }
 
     /// The reference's description of the code, where it has one.
+    #[doc(alias = "CLOSE_DESCRIPTIONS")]
     pub const fn default_description(self) -> Option<&'static str> {
         Some(match self.0 {
             1000 => "Normal connection closure",

@@ -30,8 +30,10 @@ impl MessageKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// UTF-8.
+    #[doc(alias = "utf8Data")]
     Text(String),
     /// Any bytes.
+    #[doc(alias = "binaryData")]
     Binary(Bytes),
 }
 

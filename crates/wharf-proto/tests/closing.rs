@@ -33,6 +33,8 @@ fn c5_3_an_empty_reason_leaves_a_payload_of_two_bytes() {
     // RFC 6455 §5.5.1
     let (mut server, _) = closing(1000, "");
     assert_eq!(server.answers()[0].payload, 1000_u16.to_be_bytes());
+    server.peer_sends([close(1000, "")]);
+    assert_eq!(server.ending().description(), "");
 }
 
 #[test]

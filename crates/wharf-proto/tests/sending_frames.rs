@@ -68,6 +68,7 @@ fn f1_8_a_received_frame_can_be_sent_on_with_its_mask_and_length_left_out() {
 
 #[test]
 fn f1_8_what_would_break_the_protocol_is_refused_with_its_rule_and_nothing_is_sent() {
+    // RFC 6455 §5.2, §5.4, §5.5
     let mut reserved = composed(true, Opcode::Text, b"");
     reserved.header.reserved = 0b100;
     let refused = [
@@ -95,6 +96,7 @@ fn f1_8_what_would_break_the_protocol_is_refused_with_its_rule_and_nothing_is_se
 
 #[test]
 fn f1_8_within_fragments_only_what_continues_them_passes() {
+    // RFC 6455 §5.4
     let mut server = Server::open();
     let (head, tail) = "€".as_bytes().split_at(2);
     send(&mut server, &composed(false, Opcode::Text, head)).unwrap();

@@ -1,5 +1,8 @@
 //! What a server allows, promises and waits for: every option, its default and its limits.
 
+#[cfg(feature = "serde")]
+mod file;
+
 use std::time::Duration;
 
 use crate::network::IpNetwork;
@@ -29,6 +32,18 @@ pub const UNLIMITED: usize = usize::MAX;
 /// ```
 ///
 /// Sizes are in bytes; where a size may be [`UNLIMITED`], that has to be said. Every time is a [`Duration`].
+///
+/// With the feature `serde` it can be read from a file, of TOML, JSON or any other format that serde has, and written to
+/// one:
+///
+/// ```toml
+/// max_received_frame_size = 1048576    # or "unlimited"
+/// keepalive_interval = "1m 30s"
+/// trusted_proxies = ["10.0.0.0/8"]
+/// closeTimeout = 5000                  # the reference's name, and there a number counts milliseconds
+/// ```
+///
+/// What is left out has its default, and an unknown name is an error that suggests the nearest known one.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 // Each is a switch of its own, with the meaning that users of the reference know it by.

@@ -22,7 +22,7 @@ use crate::proto::{Close, CloseCode, CloseError, Message};
 /// A WebSocket connection. A cheap clone, to be used from any number of tasks at once; all clones are the same
 /// connection.
 ///
-/// Messages are taken with [`recv`](Self::recv), unless the connection was accepted with a
+/// Messages are taken with [`recv`](Self::recv), unless the connection was made with a
 /// [`Handler`](crate::Handler). They are sent with [`send`](Self::send), which waits for a slow peer, or
 /// [`try_send`](Self::try_send), which does not.
 ///
@@ -45,7 +45,7 @@ pub struct Connection {
 /// What the handles, the driver and the server share of one connection.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// In order of acceptance, over the whole server.
+    /// In order of acceptance, over the whole server or client.
     pub(crate) id: u64,
     pub(crate) opening: Opening,
     /// Which connections can share a frame that is made once.
@@ -64,7 +64,7 @@ pub(crate) struct Shared {
     gone: Notify,
 }
 
-const _: () = assert!(size_of::<Shared>() <= 424, "an idle connection is to stay small");
+const _: () = assert!(size_of::<Shared>() <= 432, "an idle connection is to stay small");
 
 /// What the opening handshake settled.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl Connection {
     /// Sends a message: text goes out as text, bytes as binary. Waits while as much is waiting to be sent as
     /// [`max_buffered_amount`](crate::ServerConfig::max_buffered_amount) allows, and within a message that is sent in
     /// parts ([`message_writer`](Self::message_writer), [`send_frame`](Self::send_frame)). Messages of one task go out in
-    /// its order. It returns when the message is queued; [`drained`](Self::drained) tells when it has left.
+    /// its order. It returns when the message is queued; [`flush`](Self::flush) tells when it has left.
     ///
     /// Cancel safe: dropped before it returns, nothing was sent.
     ///
@@ -189,6 +189,7 @@ impl Connection {
     /// # Errors
     /// [`CloseError`] for a code that is not 1000–1003, 1007–1014 or 3000–4999, or a description of more than 123
     /// bytes; the connection stays open.
+    #[doc(alias = "sendCloseFrame")]
     pub fn close(&self, code: CloseCode, description: Option<&str>) -> Result<(), CloseError> {
         let close = close_of(code, description)?;
         self.wake_if(self.shared.outbox.close(close));
@@ -211,6 +212,8 @@ impl Connection {
     }
 
     /// Gives the connection up without a Close frame; any code may be told to the application.
+    #[doc(alias = "drop")]
+    #[doc(alias = "skipCloseFrame")]
     pub fn drop_silently(&self, code: CloseCode, description: Option<&str>) {
         self.drop_with(code, description, false);
     }
@@ -228,7 +231,8 @@ impl Connection {
         self.shared.driver.wake();
     }
 
-    /// Waits until everything sent before has been given to the socket, or cannot be any more.
+    /// Waits until nothing waits to be sent: everything has been given to the socket, or cannot be any more.
+    /// [`flush`](Self::flush) waits for no more than what was sent before it, and tells whether that has left.
     ///
     /// Cancel safe.
     #[doc(alias = "drain")]
@@ -243,7 +247,7 @@ impl Connection {
     pub async fn closed(&self) -> Ending {
         loop {
             let gone = self.shared.gone.notified();
-            let is_gone = self.shared.is_gone.load(Ordering::Acquire);
+            let is_gone = self.shared.is_gone();
             if let Some(ending) = self.shared.ending.get().filter(|_| is_gone) {
                 return ending.clone();
             }
@@ -253,6 +257,7 @@ impl Connection {
 
     /// Bytes that wait to be sent, the bookkeeping of each message included.
     #[doc(alias = "bufferedAmount")]
+    #[doc(alias = "bytesWaitingToFlush")]
     pub fn buffered_amount(&self) -> usize {
         self.shared.outbox.buffered_amount()
     }
@@ -282,7 +287,7 @@ impl Connection {
         self.shared.ending.get().cloned()
     }
 
-    /// The subprotocol that was accepted, in lower case.
+    /// The subprotocol that was accepted: at a server in lower case, at a client as it was asked for.
     pub fn protocol(&self) -> Option<&str> {
         self.shared.opening.protocol.as_deref()
     }
@@ -292,13 +297,14 @@ impl Connection {
         &[]
     }
 
-    /// Who the peer is, after `X-Forwarded-For` where that counts.
+    /// Who the peer is, after `X-Forwarded-For` where that counts. At a client, the address that it is connected to:
+    /// the server's, or its [`Proxy`](crate::Proxy)'s.
     #[doc(alias = "remoteAddress")]
     pub fn remote_address(&self) -> &str {
         &self.shared.opening.remote_address
     }
 
-    /// The client, then the proxies on its way, the socket's peer last.
+    /// The client, then the proxies on its way, the socket's peer last. At a client, the socket's peer alone.
     #[doc(alias = "remoteAddresses")]
     pub fn remote_addresses(&self) -> Vec<String> {
         let opening = &self.shared.opening;
@@ -310,6 +316,7 @@ impl Connection {
     }
 
     /// The address of the socket's peer, whatever headers say.
+    #[doc(alias = "socket")]
     pub fn socket_address(&self) -> SocketAddr {
         self.shared.opening.socket
     }
@@ -320,7 +327,7 @@ impl Connection {
         self.shared.opening.version
     }
 
-    /// A number for this connection that no other of its server has, in order of acceptance.
+    /// A number for this connection that no other of its server, or of its client, has, in order of acceptance.
     pub fn id(&self) -> u64 {
         self.shared.id
     }
@@ -417,6 +424,11 @@ impl Shared {
     /// Whether anybody could still take what is received.
     pub(crate) fn has_handles(&self) -> bool {
         self.handles.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether TCP is gone.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Acquire)
     }
 
     /// No more messages go; what we have said in Close stands.

@@ -32,6 +32,30 @@ pub enum Event {
     /// Not told while [`max_pending_events`](crate::ServerConfig::max_pending_events) wait to be taken.
     #[doc(alias = "upgradeError")]
     UpgradeError(HandshakeError),
+    /// A request was decided, whichever way and by whomever: the application, `close_all_connections`, a deadline.
+    /// [`RequestAccepted`](Self::RequestAccepted) or [`RequestRejected`](Self::RequestRejected) follows. All three are
+    /// told only after [`Server::tell_decisions`](crate::Server::tell_decisions).
+    #[doc(alias = "requestResolved")]
+    RequestResolved {
+        /// Its [`Request::id`].
+        request: u64,
+    },
+    /// A request was accepted, and [`Connect`](Self::Connect) has been told of its connection.
+    #[doc(alias = "requestAccepted")]
+    RequestAccepted {
+        /// Its [`Request::id`].
+        request: u64,
+        /// What it became.
+        connection: Connection,
+    },
+    /// A request was rejected, or refused undecided.
+    #[doc(alias = "requestRejected")]
+    RequestRejected {
+        /// Its [`Request::id`].
+        request: u64,
+        /// What its client gets.
+        status: u16,
+    },
 }
 
 /// Events on their way to the application: bounded, because requests are refused while it is full.
@@ -50,16 +74,21 @@ struct State {
 
 impl EventQueue {
     pub(crate) fn push(&self, event: Event) {
+        // Out of the lock: dropping a request or connection runs code of theirs.
+        drop(self.push_or_return(event));
+    }
+
+    /// The event, where nobody can take it any more.
+    #[must_use]
+    pub(crate) fn push_or_return(&self, event: Event) -> Option<Event> {
         let mut state = self.lock();
         if state.is_abandoned {
-            // Out of the lock: dropping a request or connection runs code of theirs.
-            drop(state);
-            drop(event);
-            return;
+            return Some(event);
         }
         state.events.push_back(event);
         drop(state);
         self.changed.notify_waiters();
+        None
     }
 
     /// The next event; `None` when there is none and `is_over` said before that no further one would come.

@@ -34,13 +34,17 @@
 
 pub(crate) use wharf_proto as proto;
 
+mod client;
 mod config;
 mod connection;
+mod connection_state;
 mod cookie;
+mod counters;
 mod date;
 mod driver;
 mod error;
 mod event;
+mod flush;
 mod frames;
 mod handler;
 mod http;
@@ -55,14 +59,18 @@ mod registry;
 mod request;
 mod server;
 
+pub use client::{Client, ClientConfig, ConnectError, ConnectRequest, Proxy, ProxyError, UrlError};
 pub use config::{ConfigError, LONGEST_TIME, ServerConfig, UNLIMITED};
 pub use connection::Connection;
+pub use connection_state::ConnectionState;
 pub use cookie::{CookieError, CookieField, Cookies, SetCookie};
+pub use counters::Counters;
 pub use error::{
     AcceptError, ControlError, MountError, RejectError, SendError, SendFrameError, TrySendError,
     UnfinishedMessage,
 };
 pub use event::Event;
+pub use flush::FlushError;
 pub use handler::{Context, Handler};
 pub use http::{HttpServer, HttpServerBuilder};
 pub use message_reader::MessageReader;
@@ -73,7 +81,9 @@ pub use server::{Broadcast, Server};
 
 pub use proto::connection::{Cause, Ending, Frame, RawFrame, Side};
 pub use proto::frame::{Header, Opcode};
-pub use proto::handshake::{AnswerError, Extension, HandshakeError, Version};
+pub use proto::handshake::{
+    AnswerError, ClientRequestError, Extension, HandshakeError, HeadError, VerifyError, Version, VersionError,
+};
 pub use proto::{
     Close, CloseCode, CloseError, CommandError, Message, MessageKind, MessageRef, ProtocolError,
 };

@@ -17,7 +17,7 @@ use crate::options::Options;
 use crate::proto;
 use crate::proto::handshake::{self, Answer, Fields, HttpVersion, Refusal, RequestHead};
 use crate::registry::Registry;
-use crate::request::{Decision, Launch, Request, Verdict};
+use crate::request::{Decision, Host, Launch, Request, Verdict};
 
 /// One call of `mount`: the server, under these options.
 pub(crate) struct Mounted {
@@ -43,12 +43,12 @@ impl Mounted {
         arrival: Arrival,
     ) -> http::Response<ResponseBody> {
         let config = &self.options.config;
-        if self.registry.events.is_abandoned() && !config.auto_accept_connections {
-            return refuse(404, "No handler is configured to accept the connection.");
-        }
+        let counts = &self.registry.counts;
+        counts.handshakes.increment();
         let handshake = match read_handshake(&request) {
             Ok(handshake) => handshake,
             Err(error) => {
+                counts.invalid.increment();
                 let answer = error.answer();
                 // Its client knows; an application that is behind is not to be sent further behind by it.
                 if self.registry.events.len() < config.max_pending_events {
@@ -57,7 +57,13 @@ impl Mounted {
                 return response(&answer);
             }
         };
+        // A client of another version is told which ones there are, whether or not anybody would decide.
+        if self.registry.events.is_abandoned() && !config.auto_accept_connections {
+            counts.refused.increment();
+            return refuse(404, "No handler is configured to accept the connection.");
+        }
         if let Some(full) = self.registry.what_is_full(config) {
+            counts.refused.increment();
             return refuse(503, full);
         }
         let on_upgrade = hyper::upgrade::on(&mut request);
@@ -65,19 +71,20 @@ impl Mounted {
         let forwarded = http.headers.get_all("x-forwarded-for").iter();
         let addresses = client_address::resolve(arrival.peer, forwarded, config);
         let (answer, decided) = oneshot::channel();
-        let decision = Arc::new(Decision::new(answer));
-        let _pending = self.registry.pending(&decision);
+        let decision = Arc::new(Decision::new(self.registry.next_id(), answer));
         let options = self.options.clone();
         let request =
             Request::new(handshake, http, addresses, options, self.registry.clone(), decision.clone());
-        if config.auto_accept_connections {
+        let _pending = if config.auto_accept_connections {
+            let pending = self.registry.pending(&decision, None);
             // A request that cannot be accepted so has been refused with 500: its own client's matter alone.
             drop(request.auto_accept());
+            pending
         } else {
-            self.registry.events.push(Event::Request(request));
-        }
+            self.registry.pending(&decision, Some(Event::Request(request)))
+        };
         let deadline = arrival.started + config.handshake_timeout;
-        match decide(decided, deadline, &decision).await {
+        match self.decide(decided, deadline, &decision).await {
             Some(Verdict::Accept(answer, launch)) => {
                 tokio::spawn(open(on_upgrade, launch));
                 response(&answer)
@@ -86,23 +93,22 @@ impl Mounted {
             None => refuse(500, "The request was not decided."),
         }
     }
-}
 
-/// Waits for the decision until the deadline; whoever comes first has decided.
-async fn decide(
-    mut decided: oneshot::Receiver<Verdict>,
-    deadline: tokio::time::Instant,
-    decision: &Decision,
-) -> Option<Verdict> {
-    if let Ok(verdict) = tokio::time::timeout_at(deadline, &mut decided).await {
-        return verdict.ok();
+    /// Waits for the decision until the deadline; whoever comes first has decided.
+    async fn decide(
+        &self,
+        mut decided: oneshot::Receiver<Verdict>,
+        deadline: tokio::time::Instant,
+        decision: &Decision,
+    ) -> Option<Verdict> {
+        if let Ok(verdict) = tokio::time::timeout_at(deadline, &mut decided).await {
+            return verdict.ok();
+        }
+        let reason = Some("The request was not decided in time.");
+        let refusal = Refusal { status: 503, reason, ..Refusal::default() };
+        self.registry.refuse(decision, refusal, &self.registry.counts.undecided);
+        decided.await.ok()
     }
-    decision.refuse(Refusal {
-        status: 503,
-        reason: Some("The request was not decided in time."),
-        ..Refusal::default()
-    });
-    decided.await.ok()
 }
 
 /// Takes the socket back from HTTP once the 101 has gone out, and starts the connection's own task on it.

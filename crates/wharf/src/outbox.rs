@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::error::{ControlError, SendFrameError, TrySendError};
 use crate::proto::connection::{Frame, FrameSequence, PreparedMessage, RawFrame};
@@ -25,6 +25,8 @@ pub(crate) enum Command {
         description: Option<String>,
         tell_peer: bool,
     },
+    /// Somebody waits until all before it has left.
+    Flush(oneshot::Sender<()>),
 }
 
 impl Command {
@@ -36,8 +38,14 @@ impl Command {
             Self::SendFrame(frame) => frame.payload.len(),
             Self::Ping(payload) | Self::Pong(payload) => payload.len(),
             Self::Close(_) | Self::Drop { .. } => 0,
+            Self::Flush(_) => return 0,
         };
         payload + 16
+    }
+
+    /// Whether it can become a frame that somebody would miss.
+    const fn is_frame(&self) -> bool {
+        !matches!(self, Self::Close(_) | Self::Drop { .. } | Self::Flush(_))
     }
 
     /// Whether it may pass between the fragments of another message.
@@ -45,7 +53,7 @@ impl Command {
         match self {
             Self::Send(_) | Self::SendPrepared(_) => false,
             Self::SendFrame(frame) => frame.opcode & 0x8 != 0,
-            Self::Ping(_) | Self::Pong(_) | Self::Close(_) | Self::Drop { .. } => true,
+            Self::Ping(_) | Self::Pong(_) | Self::Close(_) | Self::Drop { .. } | Self::Flush(_) => true,
         }
     }
 }
@@ -90,6 +98,10 @@ struct State {
     unsent: usize,
     /// It was full since it was last empty.
     was_full: bool,
+    /// Something that was queued did not leave, and never will.
+    has_lost: bool,
+    /// The driver is gone: nothing will be taken any more.
+    is_gone: bool,
     phase: Phase,
     unfinished: Unfinished,
 }
@@ -111,6 +123,8 @@ impl Outbox {
             queued: 0,
             unsent: 0,
             was_full: false,
+            has_lost: false,
+            is_gone: false,
             phase: Phase::Open,
             unfinished: Unfinished::Frames(FrameSequence::default()),
         };
@@ -273,6 +287,36 @@ impl Outbox {
         wake
     }
 
+    /// Sees to it that `left` is told when all that waits now has left, and dropped where it cannot: whether the
+    /// driver is to be woken.
+    pub(crate) fn flush(&self, left: oneshot::Sender<()>) -> bool {
+        let mut state = self.lock();
+        if state.is_gone || state.has_lost {
+            return false;
+        }
+        if state.waiting() == 0 {
+            // Fails only where nobody waits any more.
+            let _ = left.send(());
+            return false;
+        }
+        // Those who gave up waiting are not to pile up.
+        let gave_up = |last: &mut Command| matches!(last, Command::Flush(left) if left.is_closed());
+        while state.commands.pop_if(gave_up).is_some() {}
+        state.push(Command::Flush(left), self.limit)
+    }
+
+    /// Waits for the end, or the first loss: whether all that was queued has left.
+    pub(crate) async fn has_lost_nothing(&self) -> bool {
+        self.until(|state| state.is_gone || state.has_lost).await;
+        !self.lock().has_lost
+    }
+
+    /// Something that the driver took will not leave.
+    pub(crate) fn lose(&self) {
+        self.lock().has_lost = true;
+        self.room.notify_waiters();
+    }
+
     /// Waits until something can be queued, or never can again.
     pub(crate) async fn has_room(&self, turn: Turn) {
         self.until(|state| state.phase != Phase::Open || state.admits(turn, self.limit)).await;
@@ -326,6 +370,8 @@ impl Outbox {
     /// Nothing is left that could be sent to, or given up.
     pub(crate) fn gone(&self) {
         let mut state = self.lock();
+        state.has_lost |= state.unsent > 0 || state.commands.iter().any(Command::is_frame);
+        state.is_gone = true;
         state.commands = Vec::new();
         state.queued = 0;
         state.unsent = 0;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::ServerConfig;
 use crate::connection::{Connection, Owner, Shared};
+use crate::counters::{Count, Counts};
 use crate::event::{Event, EventQueue};
 use crate::proto::CloseCode;
 use crate::proto::connection::Ending;
@@ -19,28 +20,61 @@ pub(crate) struct Registry {
     /// Requests that nobody has decided.
     pending: Mutex<BTreeMap<u64, Arc<Decision>>>,
     pub(crate) events: EventQueue,
+    pub(crate) counts: Counts,
     next_id: AtomicU64,
     is_shut_down: AtomicBool,
+    tells_decisions: AtomicBool,
 }
 
 impl Registry {
-    /// Lists a request as undecided until the guard is dropped.
-    pub(crate) fn pending(self: &Arc<Self>, decision: &Arc<Decision>) -> Pending {
-        let id = self.next_id();
-        lock(&self.pending).insert(id, decision.clone());
+    /// Lists a request as undecided, until it is decided or the guard is dropped, and tells `event`, the request.
+    pub(crate) fn pending(self: &Arc<Self>, decision: &Arc<Decision>, event: Option<Event>) -> Pending {
+        let mut pending = lock(&self.pending);
+        pending.insert(decision.id, decision.clone());
+        // With the lock held, so that whoever finds the request listed decides it after it was told.
+        let unheard = event.and_then(|event| self.events.push_or_return(event));
+        drop(pending);
+        // Dropping a request decides it, which wants the lock.
+        drop(unheard);
         if self.is_shut_down.load(Ordering::Acquire) {
             // It came in before the shutdown looked, and is listed after.
-            decision.refuse(Refusal { status: 503, ..Refusal::default() });
+            self.refuse(decision, UNAVAILABLE, &self.counts.refused);
         }
-        Pending { registry: self.clone(), id }
+        Pending { registry: self.clone(), id: decision.id }
     }
 
     /// Refuses every undecided request.
-    pub(crate) fn refuse_pending(&self, refusal: Refusal<'_>) {
+    pub(crate) fn refuse_pending(&self) {
         let pending = std::mem::take(&mut *lock(&self.pending));
         for decision in pending.into_values() {
-            decision.refuse(refusal);
+            self.refuse(&decision, UNAVAILABLE, &self.counts.refused);
         }
+    }
+
+    /// Refuses a request, if nobody has decided it, in the name of nobody.
+    pub(crate) fn refuse(&self, decision: &Decision, refusal: Refusal<'_>, count: &Count) {
+        if decision.refuse(refusal) {
+            self.rejected(decision.id, refusal.status, count);
+        }
+    }
+
+    /// Counts and tells a request that was decided.
+    fn rejected(&self, request: u64, status: u16, count: &Count) {
+        count.increment();
+        lock(&self.pending).remove(&request);
+        if self.tells_decisions() {
+            self.events.push(Event::RequestResolved { request });
+            self.events.push(Event::RequestRejected { request, status });
+        }
+    }
+
+    /// Whether decisions are events, too.
+    pub(crate) fn set_tells_decisions(&self, tells: bool) {
+        self.tells_decisions.store(tells, Ordering::Release);
+    }
+
+    fn tells_decisions(&self) -> bool {
+        self.tells_decisions.load(Ordering::Acquire)
     }
 
     /// Whether a shut down server has come to its end, or begins anew.
@@ -99,14 +133,27 @@ impl Host for Registry {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn connection_accepted(&self, connection: &Arc<Shared>) {
+    fn request_accepted(&self, request: u64, connection: &Arc<Shared>) {
+        self.counts.accepted.increment();
         lock(&self.connections).insert(connection.id, connection.clone());
+        lock(&self.pending).remove(&request);
         let connection = Connection::new(connection.clone());
+        let tells_decisions = self.tells_decisions();
+        if tells_decisions {
+            self.events.push(Event::RequestResolved { request });
+        }
         self.events.push(Event::Connect(connection.clone()));
+        if tells_decisions {
+            self.events.push(Event::RequestAccepted { request, connection: connection.clone() });
+        }
         if self.is_shut_down.load(Ordering::Acquire) {
             // It was accepted before the shutdown looked, and is listed after. The code can always be sent.
             let _ = connection.close(CloseCode::GOING_AWAY, None);
         }
+    }
+
+    fn request_rejected(&self, request: u64, status: u16) {
+        self.rejected(request, status, &self.counts.rejected);
     }
 
     fn as_owner(self: Arc<Self>) -> Arc<dyn Owner> {
@@ -123,6 +170,9 @@ impl Owner for Registry {
         self.events.push(event);
     }
 }
+
+/// What an undecided request gets when the server closes all connections.
+const UNAVAILABLE: Refusal<'_> = Refusal { status: 503, reason: None, fields: &[] };
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,5 +1,6 @@
 //! A client that asks for a WebSocket, and the decision about it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,15 +48,19 @@ pub struct Request {
 
 /// What a request asks of the server that it came to.
 pub(crate) trait Host: Owner {
-    /// A number for the next accepted connection.
+    /// A number for the next request or connection.
     fn next_id(&self) -> u64;
-    /// The connection is in the list, and `connect` is told.
-    fn connection_accepted(&self, connection: &Arc<Shared>);
+    /// The request is decided: its connection is in the list, and `connect` is told.
+    fn request_accepted(&self, request: u64, connection: &Arc<Shared>);
+    /// The request is decided: its client gets this status.
+    fn request_rejected(&self, request: u64, status: u16);
     fn as_owner(self: Arc<Self>) -> Arc<dyn Owner>;
 }
 
 /// Where the answer goes, once.
 pub(crate) struct Decision {
+    /// The request's.
+    pub(crate) id: u64,
     answer: Mutex<Option<oneshot::Sender<Verdict>>>,
 }
 
@@ -75,8 +80,8 @@ pub(crate) struct Launch {
 }
 
 impl Decision {
-    pub(crate) fn new(answer: oneshot::Sender<Verdict>) -> Self {
-        Self { answer: Mutex::new(Some(answer)) }
+    pub(crate) fn new(id: u64, answer: oneshot::Sender<Verdict>) -> Self {
+        Self { id, answer: Mutex::new(Some(answer)) }
     }
 
     /// The right to decide, for the first who asks.
@@ -152,9 +157,15 @@ impl Request {
             Ok(answer) => (answer, Ok(())),
             Err(error) => (error.answer(), Err(error.into())),
         };
+        self.host.request_rejected(self.id(), answer.status());
         // A client that is gone needs no answer.
         let _ = decide.send(Verdict::Refuse(answer));
         result
+    }
+
+    /// A number for this request that no other request or connection of its server has.
+    pub fn id(&self) -> u64 {
+        self.decision.id
     }
 
     /// The HTTP request, as the HTTP server read it.
@@ -182,6 +193,19 @@ impl Request {
     /// The query of the target, not decoded.
     pub fn query(&self) -> Option<&str> {
         self.http.uri.query()
+    }
+
+    /// The names and values in the query, decoded, in their order. A name that stands there twice comes twice, one
+    /// without `=` has an empty value.
+    ///
+    /// ```
+    /// # fn room(request: &wharf::Request) -> Option<String> {
+    /// let room = request.query_pairs().find(|(name, _)| name == "room");
+    /// # room.map(|(_, value)| value.into_owned())
+    /// # }
+    /// ```
+    pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        form_urlencoded::parse(self.query().unwrap_or_default().as_bytes())
     }
 
     /// The `Sec-WebSocket-Key` as sent.
@@ -261,6 +285,7 @@ impl Request {
             Err(error) => {
                 let refusal = Refusal { status: 500, ..Refusal::default() };
                 let answer = refusal.answer().unwrap_or_else(|error| error.answer());
+                self.host.request_rejected(self.id(), answer.status());
                 let _ = decide.send(Verdict::Refuse(answer));
                 return Err(error);
             }
@@ -279,7 +304,7 @@ impl Request {
             Arc::new(Shared::new(self.host.next_id(), opening, &options.config, options.core.clone()));
         let connection = Connection::new(shared.clone());
         let receiver = receiver(&connection);
-        self.host.connection_accepted(&shared);
+        self.host.request_accepted(self.id(), &shared);
         let owner = self.host.clone().as_owner();
         let launch = Launch { shared, owner, receiver: Some(receiver), options };
         // A client that is gone ends the connection, through the launch that comes back.
@@ -312,7 +337,10 @@ impl Drop for Launch {
 /// A request that nobody decided is rejected, never left hanging.
 impl Drop for Request {
     fn drop(&mut self) {
-        self.decision.refuse(Refusal::default());
+        let refusal = Refusal::default();
+        if self.decision.refuse(refusal) {
+            self.host.request_rejected(self.decision.id, refusal.status);
+        }
     }
 }
 

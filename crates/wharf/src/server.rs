@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use crate::config::ServerConfig;
 use crate::connection::Connection;
+use crate::counters::Counters;
 use crate::error::MountError;
 use crate::event::Event;
 use crate::http::{HttpServer, UpgradeOwner};
 use crate::mounted::Mounted;
 use crate::options::Options;
 use crate::proto::connection::{Config, PreparedMessage};
-use crate::proto::handshake::Refusal;
 use crate::proto::{CloseCode, Message};
 use crate::registry::Registry;
 
@@ -66,12 +66,27 @@ impl Server {
         Self { config: Arc::new(config), registry, listening }
     }
 
+    /// A server with these options that serves the upgrade requests of these HTTP servers at once: [`new`](Self::new)
+    /// and [`mount`](Self::mount) in one.
+    ///
+    /// # Errors
+    /// As for [`mount`](Self::mount).
+    pub fn mounted<'h>(
+        config: ServerConfig,
+        http_servers: impl IntoIterator<Item = &'h HttpServer>,
+    ) -> Result<Self, MountError> {
+        let server = Self::new(config);
+        server.mount(http_servers)?;
+        Ok(server)
+    }
+
     /// Serves the upgrade requests of these HTTP servers from now on, with the options that the server was made
     /// with. HTTP servers of earlier mounts stay.
     ///
     /// # Errors
     /// [`MountError`]: no HTTP server, one that a WebSocket server is mounted on already, or an option without
     /// meaning. Nothing is mounted then.
+    #[doc(alias = "httpServer")]
     pub fn mount<'h>(
         &self,
         http_servers: impl IntoIterator<Item = &'h HttpServer>,
@@ -135,7 +150,7 @@ impl Server {
     /// deadline; each still ends by its own `close_timeout`.
     #[doc(alias = "closeAllConnections")]
     pub async fn close_all_connections(&self, code: CloseCode, deadline: Duration) {
-        self.registry.refuse_pending(Refusal { status: 503, ..Refusal::default() });
+        self.registry.refuse_pending();
         let closing = self.connections();
         for connection in &closing {
             // Only a code that cannot be sent is refused, and then a close without one does as well.
@@ -211,6 +226,18 @@ impl Server {
     #[doc(alias = "pendingRequests")]
     pub fn pending_request_count(&self) -> usize {
         self.registry.pending_count()
+    }
+
+    /// How the upgrade requests that came so far ended.
+    pub fn counters(&self) -> Counters {
+        self.registry.counts.read()
+    }
+
+    /// Whether [`next_event`](Self::next_event) also tells how each request was decided, for those who watch what others
+    /// decide: [`Event::RequestResolved`], then [`Event::RequestAccepted`] or [`Event::RequestRejected`]. Default false.
+    #[doc(alias = "requestResolved")]
+    pub fn tell_decisions(&self, tell: bool) {
+        self.registry.set_tells_decisions(tell);
     }
 
     /// The options that the server was made with.

@@ -8,7 +8,10 @@ use support::{
     Site, begin_and_drop, binary, bytes_of, close, continuation, ping, pong, text, until, waits, within,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wharf::{Accept, Cause, CloseCode, ControlError, Ending, Message, SendError, ServerConfig, TrySendError};
+use wharf::{
+    Accept, Cause, CloseCode, ConnectionState, ControlError, Ending, Message, SendError, ServerConfig,
+    TrySendError,
+};
 
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(50);
@@ -23,6 +26,7 @@ async fn c1_1_a_fresh_connection_is_open_with_no_code_no_description_and_no_exte
     let site = Site::open().await;
     let (_client, connection) = site.pair().await;
     assert!(connection.is_connected());
+    assert_eq!(connection.state(), ConnectionState::Open);
     assert_eq!(connection.ending(), None);
     assert!(connection.extensions().is_empty());
     assert!(!connection.is_paused() && !connection.is_output_full());
@@ -36,12 +40,18 @@ async fn c1_2_a_connection_is_not_connected_as_soon_as_either_side_begins_to_clo
     let (_client, connection) = site.pair().await;
     connection.close(CloseCode::NORMAL, None).unwrap();
     assert!(!connection.is_connected(), "before a byte of it is sent");
+    assert_eq!(connection.state(), ConnectionState::Closing);
 
     let (mut client, connection) = site.pair().await;
     client.send([close(1001, "")]).await;
     assert_eq!(client.frame().await, close(1001, ""));
     assert!(!connection.is_connected());
     assert!(waits(std::pin::pin!(connection.closed())), "TCP is still there");
+    assert_eq!(connection.state(), ConnectionState::PeerClosing);
+    client.end().await;
+    within(connection.closed()).await;
+    assert_eq!(connection.state(), ConnectionState::Closed);
+    assert_eq!(site.close_event().await.0, 1001);
 
     let (_client, connection) = site.pair().await;
     connection.drop_now(CloseCode::NORMAL, None).unwrap();

@@ -101,15 +101,6 @@ async fn r8_cookies_are_read_without_harm_from_malformed_ones() {
 }
 
 #[tokio::test]
-async fn o16_o17_disabled_extensions_and_cookies_are_not_listed() {
-    let site = Site::with(ServerConfig::default().parse_extensions(false).parse_cookies(false)).await;
-    let lines = "Cookie: a=%zz\r\nSec-WebSocket-Extensions: permessage-deflate\r\n";
-    let (_client, request) = site.ask(lines).await;
-    assert!(request.cookies().is_empty());
-    assert!(request.requested_extensions().is_empty());
-}
-
-#[tokio::test]
 async fn r9_1_accept_answers_101_with_its_fields_in_order() {
     // RFC 6455 §4.2.2
     let site = Site::open().await;

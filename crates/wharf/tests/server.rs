@@ -2,9 +2,17 @@
 
 mod support;
 
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::pin::pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use support::{Client, Site, binary, close, continuation, handshake, text, until, within};
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use support::{Client, Site, binary, close, continuation, handshake, text, until, waits, within};
+use tower_service::Service;
 use wharf::{
     Accept, AcceptError, CloseCode, ConfigError, Connection, Event, HttpServer, MountError, RejectError,
     Rejection, Server, ServerConfig,
@@ -18,9 +26,43 @@ async fn http() -> HttpServer {
 
 /// The status that a handshake gets where nobody decides it.
 async fn status(http: &HttpServer) -> u16 {
+    status_of(http, &handshake("")).await
+}
+
+async fn status_of(http: &HttpServer, request: &str) -> u16 {
     let mut client = Client::connect(http).await;
-    client.write(handshake("")).await;
+    client.write(request).await;
     client.head().await.status()
+}
+
+/// The application's own HTTP service: 200 to everything.
+#[derive(Clone)]
+struct Ok200;
+
+impl Service<Request<Incoming>> for Ok200 {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+        ready(Ok(Response::new(Full::default())))
+    }
+}
+
+async fn http_with_service() -> HttpServer {
+    HttpServer::builder().service(Ok200).bind("127.0.0.1:0").await.expect("a port is free")
+}
+
+/// Answers the Close frame that comes with its own code, and ends TCP after the server.
+async fn answers_close(client: &mut Client, code: u16, reason: &str) {
+    assert_eq!(client.frame().await, close(code, reason));
+    client.send([close(code, "")]).await;
+    client.sees_end().await;
+    client.end().await;
 }
 
 async fn assert_echoes(client: &mut Client, connection: &Connection) {
@@ -32,10 +74,34 @@ async fn assert_echoes(client: &mut Client, connection: &Connection) {
 
 #[tokio::test]
 async fn s1_1_an_unmounted_server_leaves_handshakes_to_the_http_service() {
-    let http = http().await;
-    let server = Server::new(ServerConfig::default());
-    assert_eq!(status(&http).await, 404);
+    let http = http_with_service().await;
+    let server = Server::new(ServerConfig::default().auto_accept_connections(true));
+    assert_eq!(status(&http).await, 200);
     assert_eq!((server.connection_count(), server.pending_request_count()), (0, 0));
+}
+
+#[tokio::test]
+async fn s1_2_a_server_made_on_http_servers_serves_at_once() {
+    let (first, second) = (http().await, http().await);
+    let config = ServerConfig::default().auto_accept_connections(true);
+    let server = Server::mounted(config.clone(), [&first, &second]).unwrap();
+    assert_eq!((status(&first).await, status(&second).await), (101, 101));
+    assert_eq!(server.config(), &config);
+}
+
+#[tokio::test]
+async fn s1_3_what_mount_refuses_is_refused_as_the_server_is_made_with_the_same_error() {
+    let (free, taken) = (http().await, Site::open().await);
+    let bad = ServerConfig::default().fragmentation_threshold(0);
+    for (config, http_servers) in [
+        (bad, vec![&free]),
+        (ServerConfig::default(), vec![]),
+        (ServerConfig::default(), vec![&free, &taken.http]),
+    ] {
+        let error = Server::mounted(config.clone(), http_servers.clone()).unwrap_err();
+        assert_eq!(error, Server::new(config).mount(http_servers).unwrap_err());
+    }
+    assert_eq!(status(&free).await, 404, "nothing was mounted");
 }
 
 #[tokio::test]
@@ -106,10 +172,17 @@ async fn s2_5_a_second_mount_keeps_the_first() {
 }
 
 #[tokio::test]
-async fn s3_1_after_unmount_the_http_service_answers_handshakes() {
-    let site = Site::open().await;
-    site.server.unmount();
-    assert_eq!(status(&site.http).await, 404);
+async fn s3_1_after_unmount_the_http_service_answers_handshakes_on_every_http_server() {
+    let (first, second) = (http_with_service().await, http_with_service().await);
+    let config = ServerConfig::default().auto_accept_connections(true);
+    let server = Server::mounted(config, [&first, &second]).unwrap();
+    for http in [&first, &second] {
+        assert_eq!(status(http).await, 101);
+    }
+    server.unmount();
+    for http in [&first, &second] {
+        assert_eq!(status(http).await, 200);
+    }
 }
 
 #[tokio::test]
@@ -138,6 +211,8 @@ async fn s3_3_unmount_twice_or_before_any_mount_does_nothing() {
     site.server.unmount();
     site.server.unmount();
     assert_eq!(status(&site.http).await, 404);
+    server.unmount();
+    assert!(waits(pin!(server.next_event())), "nobody was told of anything");
 }
 
 #[tokio::test]
@@ -174,25 +249,36 @@ async fn s4_2_connections_from_before_keep_their_options() {
 }
 
 #[tokio::test]
-async fn s5_1_s5_3_closing_all_connections_closes_each_and_waits_until_all_are_gone() {
+async fn s5_1_closing_all_connections_sends_each_a_close_of_1000_and_its_description() {
     let site = Site::open().await;
     let (mut first, _first) = site.pair().await;
     let (mut second, _second) = site.pair().await;
+    let mut closing = pin!(site.server.close_all_connections(CloseCode::NORMAL, LONG));
+    assert!(waits(closing.as_mut()));
+    for client in [&mut first, &mut second] {
+        assert_eq!(client.frame().await, close(1000, "Normal connection closure"));
+    }
+    assert!(waits(closing.as_mut()), "nobody has answered");
+}
+
+#[tokio::test]
+async fn s5_3_each_close_is_told_once_its_peer_has_answered_and_then_none_is_left() {
+    let site = Site::open().await;
+    let (mut first, one) = site.pair().await;
+    let (mut second, other) = site.pair().await;
     let peers = async {
-        for client in [&mut first, &mut second] {
-            assert_eq!(client.frame().await, close(1000, "Normal connection closure"));
-            client.send([close(1000, "")]).await;
-            client.sees_end().await;
-            client.end().await;
-        }
+        answers_close(&mut second, 1000, "Normal connection closure").await;
+        let (closed, ending) = site.closed().await;
+        assert_eq!((&closed, ending.code()), (&other, CloseCode::NORMAL));
+        assert_eq!(site.server.connections(), std::slice::from_ref(&one), "the first has not answered yet");
+        answers_close(&mut first, 1000, "Normal connection closure").await;
     };
     let closing = site.server.close_all_connections(CloseCode::NORMAL, LONG);
     within(async { tokio::join!(closing, peers) }).await;
-
     assert_eq!(site.server.connections(), []);
-    for _ in 0..2 {
-        assert_eq!(site.close_event().await, (1000, "Normal connection closure".to_owned()));
-    }
+    let (closed, ending) = site.closed().await;
+    assert_eq!((closed, ending.code()), (one, CloseCode::NORMAL));
+
     let (mut client, connection) = site.pair().await;
     assert_echoes(&mut client, &connection).await;
 }
@@ -228,21 +314,23 @@ async fn s5_1_a_code_that_cannot_be_sent_closes_all_the_same() {
 }
 
 #[tokio::test]
-async fn s6_1_shutting_down_leaves_the_http_server_and_ends_the_events() {
-    let site = Site::open().await;
+async fn s6_1_shutting_down_unmounts_closes_all_and_leaves_the_http_server() {
+    let http = http_with_service().await;
+    let server = Server::mounted(ServerConfig::default(), [&http]).unwrap();
+    let site = Site { http, server };
     let (mut client, _connection) = site.pair().await;
     let (mut asking, request) = site.ask("").await;
-    let peer = async {
-        assert_eq!(client.frame().await, close(1001, "Remote peer is going away"));
-        client.end().await;
+    let peers = async {
+        assert_eq!(asking.head().await.status(), 503);
+        assert_eq!(status(&site.http).await, 200, "a handshake is the service's");
+        answers_close(&mut client, 1000, "Normal connection closure").await;
     };
-    within(async { tokio::join!(site.server.shut_down(CloseCode::GOING_AWAY, LONG), peer) }).await;
+    within(async { tokio::join!(site.server.shut_down(CloseCode::NORMAL, LONG), peers) }).await;
 
-    assert_eq!(asking.head().await.status(), 503);
-    assert_eq!(status(&site.http).await, 404, "an ordinary request");
-    assert_eq!(site.close_event().await.0, 1001);
-    assert!(within(site.server.next_event()).await.is_none());
-    drop(request);
+    assert_eq!(status_of(&site.http, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await, 200);
+    assert_eq!(request.accept(Accept::new()).unwrap_err(), AcceptError::AlreadyDecided);
+    assert_eq!(site.close_event().await, (1000, "Normal connection closure".to_owned()));
+    assert!(within(site.server.next_event()).await.is_none(), "the events end");
 }
 
 #[tokio::test]
@@ -271,10 +359,44 @@ async fn s6_2_shutting_down_twice_or_before_any_mount_does_nothing_more() {
 }
 
 #[tokio::test]
-async fn s7_1_at_the_deadline_of_a_shutdown_the_rest_is_dropped() {
-    let site = Site::with(ServerConfig::default().close_timeout(LONG)).await;
+async fn s6_2_a_second_shutdown_sends_nothing_and_leaves_the_first_code() {
+    let site = Site::open().await;
+    let (mut client, _connection) = site.pair().await;
+    let mut first = pin!(site.server.shut_down(CloseCode::GOING_AWAY, LONG));
+    let mut second = pin!(site.server.shut_down(CloseCode::NORMAL, LONG));
+    assert!(waits(first.as_mut()) && waits(second.as_mut()));
+    answers_close(&mut client, 1001, "Remote peer is going away").await;
+    within(async { tokio::join!(first, second) }).await;
+    within(site.server.shut_down(CloseCode::NORMAL, LONG)).await;
+    assert_eq!(site.close_event().await.0, 1001);
+    assert!(within(site.server.next_event()).await.is_none(), "told once");
+}
+
+#[tokio::test]
+async fn s7_1_a_shutdown_ends_when_the_last_connection_has_closed() {
+    let site = Site::open().await;
     let (mut client, connection) = site.pair().await;
-    within(site.server.shut_down(CloseCode::GOING_AWAY, Duration::from_millis(50))).await;
+    let mut shutting_down = pin!(site.server.shut_down(CloseCode::GOING_AWAY, LONG));
+    assert!(waits(shutting_down.as_mut()));
+    assert_eq!(client.frame().await, close(1001, "Remote peer is going away"));
+    client.send([close(1001, "")]).await;
+    client.sees_end().await;
+    until(|| connection.ending().is_some()).await;
+    assert!(waits(shutting_down.as_mut()), "its TCP connection is still there");
+    client.end().await;
+    within(shutting_down).await;
+    assert_eq!(site.server.connection_count(), 0);
+}
+
+/// With the clock stopped: it moves on when nothing else is left to do.
+#[tokio::test]
+async fn s7_1_at_the_deadline_of_a_shutdown_the_rest_is_dropped() {
+    let site = Site::with(ServerConfig::default().close_timeout(LONG).keepalive(false)).await;
+    let (mut client, connection) = site.pair().await;
+    tokio::time::pause();
+    let (began, deadline) = (tokio::time::Instant::now(), Duration::from_secs(7));
+    site.server.shut_down(CloseCode::GOING_AWAY, deadline).await;
+    assert!(began.elapsed() >= deadline && began.elapsed() < deadline + Duration::from_secs(1));
     assert_eq!(within(connection.closed()).await.code(), CloseCode::GOING_AWAY);
     assert_eq!(client.frame().await, close(1001, "Remote peer is going away"));
     client.sees_end().await;
@@ -372,6 +494,17 @@ async fn s11_1_with_nobody_to_decide_a_handshake_gets_404_and_live_connections_g
     let head = late.head().await;
     let reason = head.field("x-websocket-reject-reason");
     assert_eq!((head.status(), reason), (404, Some("No handler is configured to accept the connection.")));
+}
+
+#[tokio::test]
+async fn s11_1_with_nobody_to_decide_an_invalid_handshake_is_still_told_why() {
+    let Site { http, server } = Site::open().await;
+    drop(server);
+    let mut client = Client::connect(&http).await;
+    client.write("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n").await;
+    client.write("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 7\r\n\r\n").await;
+    let head = client.head().await;
+    assert_eq!((head.status(), head.field("sec-websocket-version")), (426, Some("13, 8")));
 }
 
 #[tokio::test]

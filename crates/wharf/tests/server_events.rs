@@ -2,13 +2,15 @@
 
 mod support;
 
+use std::pin::{Pin, pin};
+use std::task::{self, Poll, Waker};
 use std::time::Duration;
 
 use support::{Client, Site, close, handshake, handshake_to, text, until, within};
 use tokio::sync::mpsc;
 use wharf::{
-    Accept, AcceptError, CloseCode, Connection, Context, Ending, Event, Handler, HandshakeError, MessageRef,
-    Server, ServerConfig,
+    Accept, AcceptError, CloseCode, Connection, Context, Counters, Ending, Event, Handler, HandshakeError,
+    MessageRef, Rejection, Request, Server, ServerConfig,
 };
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -33,7 +35,7 @@ impl Handler for Listed {
 }
 
 #[tokio::test]
-async fn s9_1_request_then_connect_then_the_servers_close_then_the_connections_own() {
+async fn s9_1_a_handler_is_told_within_the_same_order() {
     let site = Site::open().await;
     let (told, mut order) = mpsc::unbounded_channel();
     let (mut client, request) = site.ask("").await;
@@ -58,8 +60,168 @@ async fn s9_1_request_then_connect_then_the_servers_close_then_the_connections_o
     }
 }
 
+/// All events that are there, as far as a test tells them apart.
+fn told(site: &Site) -> Vec<String> {
+    let mut told = Vec::new();
+    while let Poll::Ready(event) =
+        pin!(site.server.next_event()).poll(&mut task::Context::from_waker(Waker::noop()))
+    {
+        told.push(match event.expect("the server goes on") {
+            Event::Request(request) => format!("request {}", request.id()),
+            Event::Connect(_) => "connect".to_owned(),
+            Event::Close { ending, .. } => format!("close {}", ending.code().get()),
+            Event::RequestResolved { request } => format!("resolved {request}"),
+            Event::RequestAccepted { request, .. } => format!("accepted {request}"),
+            Event::RequestRejected { request, status } => format!("rejected {request} {status}"),
+            event => format!("{event:?}"),
+        });
+    }
+    told
+}
+
 #[tokio::test]
-async fn s9_2_r9_9_auto_accept_asks_nobody_takes_the_first_protocol_and_echoes_the_origin_on_any_path() {
+async fn s9_1_request_resolved_connect_accepted_accept_returns_close_and_the_connections_own_close() {
+    let site = Site::open().await;
+    site.server.tell_decisions(true);
+    let (mut client, request) = site.ask("").await;
+    let id = request.id();
+    assert_eq!((site.server.pending_request_count(), told(&site)), (1, Vec::new()));
+
+    let connection = request.accept(Accept::new()).unwrap();
+    assert_eq!(site.server.pending_request_count(), 0);
+    assert_eq!(site.server.connections(), std::slice::from_ref(&connection));
+    let expected = [format!("resolved {id}"), "connect".to_owned(), format!("accepted {id}")];
+    assert_eq!(told(&site), expected, "all of it before accept returned");
+
+    let server = site.server.clone();
+    let own_close = tokio::spawn(async move {
+        let ending = connection.closed().await;
+        assert!(!server.connections().contains(&connection));
+        ending
+    });
+    client.head().await;
+    client.send([close(3000, "")]).await;
+    client.frame().await;
+    client.end().await;
+    assert_eq!(within(own_close).await.unwrap().code().get(), 3000);
+    assert_eq!(told(&site), ["close 3000"], "the server had told it by then");
+}
+
+#[tokio::test]
+async fn r13_1_resolved_comes_before_accepted_and_before_rejected_and_each_once() {
+    let site = Site::with(ServerConfig::default().handshake_timeout(SHORT)).await;
+    site.server.tell_decisions(true);
+    let (_accepted_client, accepted) = site.ask("").await;
+    let id = accepted.id();
+    let connection = accepted.accept(Accept::new()).unwrap();
+    assert!(matches!(site.event().await, Event::RequestResolved { request } if request == id));
+    assert_eq!(site.connected().await, connection);
+    let event = site.event().await;
+    assert!(
+        matches!(event, Event::RequestAccepted { request, connection: told } if request == id && told == connection)
+    );
+
+    let decide: [(fn(Request), u16); 4] = [
+        (|request| request.reject(Rejection::new(404)).unwrap(), 404),
+        (|request| drop(request), 403),
+        (|request| drop(request.accept(Accept::new().protocol("not offered")).unwrap_err()), 500),
+        (|request| drop(request.reject(Rejection::new(200)).unwrap_err()), 500),
+    ];
+    for (decide, status) in decide {
+        let (mut client, request) = site.ask("").await;
+        let id = request.id();
+        decide(request);
+        assert_eq!(told(&site), [format!("resolved {id}"), format!("rejected {id} {status}")]);
+        assert_eq!(client.head().await.status(), status);
+    }
+
+    let (mut client, request) = site.ask("").await;
+    let id = request.id();
+    assert_eq!(client.head().await.status(), 503, "nobody decided it in time");
+    drop(request);
+    assert_eq!(told(&site), [format!("resolved {id}"), format!("rejected {id} 503")]);
+
+    let (mut client, request) = site.ask("").await;
+    let id = request.id();
+    let mut closing = pin!(site.server.close_all_connections(CloseCode::NORMAL, SHORT));
+    assert!(support::waits(closing.as_mut()));
+    assert_eq!(told(&site), [format!("resolved {id}"), format!("rejected {id} 503")]);
+    drop(request.accept(Accept::new()));
+    assert_eq!((client.head().await.status(), told(&site)), (503, Vec::new()));
+}
+
+#[tokio::test]
+async fn decisions_are_not_told_unless_asked_for() {
+    let site = Site::open().await;
+    for _ in 0..2 {
+        let (_client, request) = site.ask("").await;
+        drop(request);
+    }
+    let (_client, request) = site.ask("").await;
+    let _connection = request.accept(Accept::new()).unwrap();
+    assert_eq!(told(&site), ["connect"]);
+    site.server.tell_decisions(true);
+    let (_client, request) = site.ask("").await;
+    drop(request);
+    assert_eq!(told(&site).len(), 2);
+    site.server.tell_decisions(false);
+    let (_client, request) = site.ask("").await;
+    drop(request);
+    assert_eq!(told(&site).len(), 0);
+}
+
+#[tokio::test]
+async fn every_handshake_counts_once_by_how_it_ended() {
+    let config = ServerConfig::default().handshake_timeout(SHORT).max_pending_requests(1);
+    let site = Site::with(config).await;
+    let counts = |counters: Counters| {
+        let Counters { handshakes, invalid, accepted, rejected, undecided, refused, .. } = counters;
+        [handshakes, invalid, accepted, rejected, undecided, refused]
+    };
+    assert_eq!(counts(site.server.counters()), [0; 6]);
+
+    let mut client = site.client().await;
+    client.write(handshake("").replace("GET", "POST")).await;
+    client.head().await;
+    assert!(matches!(site.event().await, Event::UpgradeError(_)));
+    assert_eq!(counts(site.server.counters()), [1, 1, 0, 0, 0, 0]);
+
+    let (_client, _connection) = site.pair().await;
+    assert_eq!(counts(site.server.counters()), [2, 1, 1, 0, 0, 0]);
+
+    let (_client, request) = site.ask("").await;
+    request.reject(Rejection::default()).unwrap();
+    let (_client, request) = site.ask("").await;
+    drop(request);
+    let (_client, request) = site.ask("").await;
+    request.accept(Accept::new().protocol("not offered")).unwrap_err();
+    assert_eq!(counts(site.server.counters()), [5, 1, 1, 3, 0, 0]);
+
+    let (mut undecided, request) = site.ask("").await;
+    let mut one_too_many = site.asking("").await;
+    assert_eq!(one_too_many.head().await.status(), 503);
+    assert_eq!(undecided.head().await.status(), 503);
+    drop(request);
+    assert_eq!(counts(site.server.counters()), [7, 1, 1, 3, 1, 1]);
+
+    let (_client, _request) = site.ask("").await;
+    within(site.server.shut_down(CloseCode::NORMAL, Duration::ZERO)).await;
+    assert_eq!(counts(site.server.counters()), [8, 1, 1, 3, 1, 2]);
+}
+
+#[tokio::test]
+async fn s9_2_with_auto_accept_nobody_is_asked() {
+    let site = Site::with(ServerConfig::default().auto_accept_connections(true)).await;
+    let (mut first, mut second) = (site.client().await, site.client().await);
+    for (client, path) in [(&mut first, "/"), (&mut second, "/any/path")] {
+        client.write(handshake_to(path, "")).await;
+        assert_eq!(client.head().await.status(), 101);
+    }
+    assert_eq!(told(&site), ["connect", "connect"], "no request among them");
+}
+
+#[tokio::test]
+async fn r9_9_auto_accept_takes_the_first_protocol_and_echoes_the_origin_on_any_path() {
     let site = Site::with(ServerConfig::default().auto_accept_connections(true)).await;
     let mut client = site.client().await;
     client
@@ -71,12 +233,10 @@ async fn s9_2_r9_9_auto_accept_asks_nobody_takes_the_first_protocol_and_echoes_t
     assert_eq!(head.status(), 101);
     assert_eq!(head.field("sec-websocket-protocol"), Some("Chat"));
     assert_eq!(head.field("origin"), Some("http://a"));
-    client.reset();
-    site.closed().await;
 }
 
 #[tokio::test]
-async fn s9_2_auto_accept_without_offers_names_no_protocol_and_no_origin() {
+async fn r9_9_auto_accept_without_offers_names_no_protocol_and_no_origin() {
     let site = Site::with(ServerConfig::default().auto_accept_connections(true)).await;
     let mut client = site.asking("").await;
     let head = client.head().await;
@@ -118,8 +278,8 @@ async fn s9_3_what_is_sent_on_connect_follows_the_101() {
     assert_eq!(client.frame().await, text("sent before the 101 can have left"));
 }
 
-/// Brings an open connection to its end, and says with which code.
-type End = fn(Client, Connection) -> std::pin::Pin<Box<dyn Future<Output = (Option<Client>, u16)>>>;
+/// Brings an open connection to its end, and says with which code and what its description begins with.
+type End = fn(Client, Connection) -> Pin<Box<dyn Future<Output = (Option<Client>, (u16, &'static str))>>>;
 
 #[tokio::test]
 async fn s9_4_close_is_told_once_for_each_connect_whatever_ended_it() {
@@ -131,7 +291,7 @@ async fn s9_4_close_is_told_once_for_each_connect_whatever_ended_it() {
         ("the peer's Close", |mut client, _| {
             Box::pin(async {
                 client.send([close(3000, "bye")]).await;
-                (Some(client), 3000)
+                (Some(client), (3000, "bye"))
             })
         }),
         ("our close, answered", |mut client, connection| {
@@ -139,42 +299,43 @@ async fn s9_4_close_is_told_once_for_each_connect_whatever_ended_it() {
                 connection.close(CloseCode::NORMAL, None).unwrap();
                 while client.frame().await.opcode != wharf::Opcode::Close {}
                 client.send([close(1000, "")]).await;
-                (Some(client), 1000)
+                (Some(client), (1000, "Normal connection closure"))
             })
         }),
         ("our close, unanswered", |client, connection| {
             Box::pin(async move {
                 connection.close(CloseCode::new(4000), None).unwrap();
-                (Some(client), 4000)
+                (Some(client), (4000, ""))
             })
         }),
         ("a drop", |client, connection| {
             Box::pin(async move {
                 connection.drop_now(CloseCode::new(4001), None).unwrap();
                 connection.drop_silently(CloseCode::new(4002), None);
-                (Some(client), 4001)
+                (Some(client), (4001, ""))
             })
         }),
         ("FIN", |mut client, _| {
             Box::pin(async {
                 client.end().await;
-                (Some(client), 1006)
+                (Some(client), (1006, "Connection dropped by remote peer."))
             })
         }),
         ("a reset", |client, _| {
             Box::pin(async {
                 client.reset();
-                (None, 1006)
+                (None, (1006, "Socket Error: "))
             })
         }),
-        ("the keepalive", |client, _| Box::pin(async { (Some(client), 1006) })),
+        ("the keepalive", |client, _| Box::pin(async { (Some(client), (1006, "Peer not responding.")) })),
     ];
     let site = Site::with(config).await;
     for (what, end) in ends {
         let (client, connection) = site.pair().await;
-        let (client, code) = end(client, connection.clone()).await;
+        let (client, (code, description)) = end(client, connection.clone()).await;
         let (closed, ending) = site.closed().await;
         assert_eq!((&closed, ending.code().get()), (&connection, code), "{what}");
+        assert!(ending.description().starts_with(description), "{what}: {}", ending.description());
         assert_eq!(within(connection.closed()).await, ending, "{what}");
         drop(client);
     }
@@ -258,8 +419,9 @@ async fn s12_1_a_request_that_nobody_decides_in_time_is_refused_and_the_server_l
     assert_eq!((head.status(), reason), (503, Some("The request was not decided in time.")));
     client.sees_end().await;
     assert_eq!(request.accept(Accept::new()).unwrap_err(), AcceptError::AlreadyDecided);
-    until(|| site.server.pending_request_count() == 0).await;
-    assert_eq!(site.server.connection_count(), 0);
+    assert_eq!((site.server.pending_request_count(), site.server.connection_count()), (0, 0));
+    let counters = site.server.counters();
+    assert_eq!((counters.handshakes, counters.undecided), (1, 1));
 
     site.server.unmount();
     site.server.mount_with(ServerConfig::default(), [&site.http]).unwrap();
@@ -285,7 +447,7 @@ async fn s12_2_a_reset_of_a_rejected_request_disturbs_nothing() {
     let site = Site::open().await;
     for _ in 0..20 {
         let (client, request) = site.ask("").await;
-        request.reject(wharf::Rejection::default()).unwrap();
+        request.reject(Rejection::default()).unwrap();
         client.reset();
     }
     let (mut client, _connection) = site.pair().await;

@@ -68,7 +68,8 @@ impl FrameSequence {
         !matches!(self.0, Within::Nothing)
     }
 
-    /// Judges the next frame as the peer will, and counts it as sent.
+    /// Judges the next frame as the peer will, and counts it as sent: its reserved bits (RFC 6455 §5.2), its place among
+    /// the fragments (RFC 6455 §5.4), and whether the text so far is UTF-8 (RFC 6455 §5.6).
     ///
     /// # Errors
     /// The rule that it would break; then it does not count.
@@ -108,7 +109,7 @@ impl FrameSequence {
     }
 }
 
-/// RFC 6455 §5.5.
+/// RFC 6455 §5.4, §5.5.
 fn check_control(fin: bool, opcode: Opcode, payload: &[u8]) -> Result<(), ProtocolError> {
     if !fin {
         return Err(ProtocolError::FragmentedControlFrame);

@@ -133,6 +133,12 @@ impl Connection {
         }
     }
 
+    /// Whether TCP is the peer's to end first: on a client, once both sides have said Close (RFC 6455 §7.1.1). A
+    /// driver waits for that until the last deadline, before it ends its own half.
+    pub const fn is_tcp_the_peers_to_end(&self) -> bool {
+        self.masking_keys.is_some() && matches!(self.state, State::Ended { ending: Ending::Clean { .. }, .. })
+    }
+
     /// What the connection was made with.
     pub const fn config(&self) -> &Arc<Config> {
         &self.config

@@ -104,6 +104,7 @@ pub enum Teardown {
 
 impl Ending {
     /// The code that the application is told (RFC 6455 §7.1.5).
+    #[doc(alias = "closeReasonCode")]
     pub const fn code(&self) -> CloseCode {
         match self {
             Self::Clean { close, .. } | Self::Unanswered { sent: close } | Self::Dropped { close } => {
@@ -114,13 +115,15 @@ impl Ending {
         }
     }
 
-    /// The reason, its code's default where there was none, or what was lost.
+    /// The reason, or what was lost. Where the peer closed without a reason, its code's default; where we closed, what
+    /// we said, and an empty text where that was nothing.
     #[doc(alias = "closeDescription")]
     pub fn description(&self) -> String {
         match self {
-            Self::Clean { close, .. } | Self::Unanswered { sent: close } | Self::Dropped { close } => {
-                close.description().to_owned()
-            }
+            Self::Clean { close, first: Side::Peers } => close.description().to_owned(),
+            Self::Clean { close, first: Side::Ours }
+            | Self::Unanswered { sent: close }
+            | Self::Dropped { close } => close.reason().to_owned(),
             Self::Failed(error) => error.to_string(),
             Self::Lost(cause) => cause.to_string(),
         }

@@ -276,6 +276,14 @@ pub enum ClientRequestError {
     Field(#[from] FieldError),
 }
 
+/// A version of the protocol that is not spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the WebSocket version is {number}, but must be 13 or 8")]
+pub struct VersionError {
+    /// What came.
+    pub number: u8,
+}
+
 /// An answer after which the client must fail the connection (RFC 6455 §4.1, what the server's response must
 /// be).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

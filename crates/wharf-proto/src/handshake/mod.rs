@@ -46,7 +46,7 @@ mod response;
 pub use answer::{Answer, reason_phrase};
 pub use error::{
     AnswerError, ClientRequestError, ExtensionsError, FieldError, FieldRepeated, HandshakeError, HeadError,
-    VerifyError,
+    VerifyError, VersionError,
 };
 pub use head::{Fields, HeadLimits, HttpVersion, RequestHead, ResponseHead, parse_request, parse_response};
 pub use headers::{Extension, is_token, parse_extensions, write_extensions};

@@ -1,7 +1,7 @@
 //! The request: read and checked by a server, written by a client (RFC 6455 §4.1, §4.2.1).
 
 use super::answer::write_field;
-use super::error::{ClientRequestError, HandshakeError, excerpt};
+use super::error::{ClientRequestError, HandshakeError, VersionError, excerpt};
 use super::head::{Fields, HttpVersion, RequestHead};
 use super::headers::{
     Extension, check_name, check_value, elements, is_token, is_token_bytes, parse_extensions, text,
@@ -98,6 +98,19 @@ impl Version {
         match self {
             Self::V8 => "Sec-WebSocket-Origin",
             Self::V13 => "Origin",
+        }
+    }
+}
+
+/// By its number.
+impl TryFrom<u8> for Version {
+    type Error = VersionError;
+
+    fn try_from(number: u8) -> Result<Self, VersionError> {
+        match number {
+            8 => Ok(Self::V8),
+            13 => Ok(Self::V13),
+            number => Err(VersionError { number }),
         }
     }
 }

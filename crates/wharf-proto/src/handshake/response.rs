@@ -15,7 +15,7 @@ pub struct Accept<'a> {
     /// The subprotocol to speak, compared with the offers in any case and named in the client's spelling.
     /// `None` or an empty text: none, whatever was offered.
     pub protocol: Option<&'a str>,
-    /// The origin to name in the answer, which is compared with nothing; `None`: no field.
+    /// The origin to name in the answer, which is compared with nothing. `None` or an empty text: no field.
     pub origin: Option<&'a str>,
     /// The extensions to use, in the order in which they are applied. Each must be among the offers.
     pub extensions: &'a [Extension],
@@ -45,7 +45,7 @@ impl Accept<'_> {
             }
             fields.push(("Sec-WebSocket-Extensions".into(), write_extensions(self.extensions)?));
         }
-        if let Some(origin) = self.origin {
+        if let Some(origin) = self.origin.filter(|origin| !origin.is_empty()) {
             let name = request.version.origin_field();
             check_value(name, origin)?;
             fields.push((name.into(), origin.to_owned()));

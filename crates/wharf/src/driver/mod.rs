@@ -23,6 +23,7 @@ pub(crate) use teardown::never_opened;
 pub(crate) use transport::Transport;
 
 use crate::connection::{Owner, Shared};
+use crate::flush::Flushes;
 use crate::outbox::Command;
 use crate::proto;
 use crate::proto::CloseCode;
@@ -46,6 +47,8 @@ pub(crate) struct Driver<S> {
     /// Frames for the socket. Between two turns only what the socket did not take; within one, in the worker's
     /// memory.
     output: Vec<u8>,
+    /// Boxed, because few connections have any.
+    flushes: Option<Box<Flushes>>,
     timer: Timer,
     teardown: Teardown,
     /// The application waits for the end of TCP no longer.
@@ -60,7 +63,7 @@ pub(crate) struct Driver<S> {
 }
 
 /// What an idle connection's task takes, beside what tokio adds; `Shared` has a budget of its own.
-const _: () = assert!(size_of::<Driver<tokio::net::TcpStream>>() <= 352);
+const _: () = assert!(size_of::<Driver<tokio::net::TcpStream>>() <= 360);
 
 /// After so many reads in a row others of the same worker get their turn.
 const READS_A_TURN: usize = 16;
@@ -83,6 +86,7 @@ impl<S: Transport> Driver<S> {
             receiver,
             backlog: Backlog::of(already_read),
             output: Vec::new(),
+            flushes: None,
             timer: Timer::default(),
             teardown: Teardown::default(),
             is_given_up: false,
@@ -152,31 +156,36 @@ impl<S: Transport> Driver<S> {
         }
         // Until what they become is written, the outbox counts them as they were queued.
         self.told_unsent = usize::MAX;
+        let mut has_lost = false;
         for command in commands {
             // Each can fail only because the connection is closing: then nothing may follow the Close frame. Codes,
             // reasons and lengths were checked by the handle.
-            match command {
-                Command::Send(message) => {
-                    let _ = core.send(message.as_ref(), output);
+            let sent = match command {
+                Command::Send(message) => core.send(message.as_ref(), output),
+                Command::SendPrepared(message) => core.send_prepared(&message, output),
+                Command::Ping(payload) => core.ping(&payload, output),
+                Command::Pong(payload) => core.pong(&payload, output),
+                Command::Close(close) => {
+                    core.close(&close, output, now);
+                    Ok(())
                 }
-                Command::SendPrepared(message) => {
-                    let _ = core.send_prepared(&message, output);
-                }
-                Command::SendFrame(frame) => {
-                    let _ = core.send_raw_frame(&frame, output);
-                }
-                Command::Ping(payload) => {
-                    let _ = core.ping(&payload, output);
-                }
-                Command::Pong(payload) => {
-                    let _ = core.pong(&payload, output);
-                }
-                Command::Close(close) => core.close(&close, output, now),
+                Command::SendFrame(frame) => core.send_raw_frame(&frame, output),
                 Command::Drop { code, description, tell_peer } => {
                     self.is_given_up = true;
                     let _ = core.drop_now(code, description.as_deref(), tell_peer, output, now);
+                    Ok(())
                 }
-            }
+                Command::Flush(left) => {
+                    if !has_lost {
+                        self.flushes.get_or_insert_default().push(output.len(), left);
+                    }
+                    Ok(())
+                }
+            };
+            has_lost |= sent.is_err();
+        }
+        if has_lost {
+            self.shared.outbox.lose();
         }
     }
 
@@ -268,13 +277,14 @@ impl<S: Transport> Driver<S> {
             let written = match self.write_once(cx) {
                 Ok(written) => written,
                 Err(error) => {
-                    self.output.clear();
+                    self.lose_output();
                     self.core.lost(transport_error(&error), now);
                     return;
                 }
             };
             let is_blocked = written < self.output.len();
             self.output.drain(..written);
+            self.flushes = self.flushes.take().and_then(|flushes| flushes.written(written));
             self.core.output_written(written > 0, &mut self.output, now);
             if is_blocked {
                 return;
@@ -294,6 +304,13 @@ impl<S: Transport> Driver<S> {
             }
         }
         Ok(written)
+    }
+
+    /// What waits cannot be sent any more, and whoever waits for it is told.
+    fn lose_output(&mut self) {
+        self.output.clear();
+        self.shared.outbox.lose();
+        self.flushes = None;
     }
 
     fn receiver_and_surroundings(&mut self, now: Instant) -> (&mut Receiver, Surroundings<'_>) {
@@ -324,7 +341,7 @@ impl<S: Transport> Future for Driver<S> {
 impl<S> Drop for Driver<S> {
     fn drop(&mut self) {
         if let Some(owner) = self.owner.take() {
-            let cut_off = || Ending::Lost(Cause::Transport("the server's runtime ended".into()));
+            let cut_off = || Ending::Lost(Cause::Transport("the runtime ended".into()));
             let ending = self.core.ending().cloned().unwrap_or_else(cut_off);
             self.shared.ended(&ending);
             teardown::tell(&self.shared, owner.as_ref(), &mut self.receiver, &ending);

@@ -40,9 +40,15 @@ impl<S: Transport> Driver<S> {
                     return Poll::Pending;
                 }
                 // A stream cut within a frame must not look like one that was ended in order.
-                self.output.clear();
+                self.lose_output();
                 self.stream.reset_on_drop();
                 return self.gone(&ending);
+            }
+            if self.core.is_tcp_the_peers_to_end()
+                && !is_late
+                && self.discard_input(cx, read_buffer).is_pending()
+            {
+                return Poll::Pending;
             }
             match Pin::new(&mut self.stream).poll_shutdown(cx) {
                 Poll::Pending if !is_late => return Poll::Pending,

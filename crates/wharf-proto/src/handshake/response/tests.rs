@@ -114,6 +114,8 @@ fn r9_6_an_origin_is_named_in_the_field_of_the_version() {
     assert_eq!((field(&answer, "Origin"), field(&answer, "Sec-WebSocket-Origin")), (Some("http://a"), None));
     let answer = accept.answer(&request(&[("Sec-WebSocket-Version", "8")])).unwrap();
     assert_eq!((field(&answer, "Origin"), field(&answer, "Sec-WebSocket-Origin")), (None, Some("http://a")));
+    let empty = Accept { origin: Some(""), ..Accept::default() };
+    assert_eq!(field(&empty.answer(&request(&[])).unwrap(), "Origin"), None);
 }
 
 #[test]

@@ -1,0 +1,339 @@
+//! Options as they are written in files: the feature `serde`.
+//!
+//! Read and written by hand, because what a number means depends on the name it stands under, and because an unknown
+//! name is answered with the nearest known one.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+};
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+use super::{ServerConfig, UNLIMITED};
+use crate::network::IpNetwork;
+
+/// Declares each option once: its name, the reference's where that differs, and how it is written.
+macro_rules! options {
+    ($($option:ident $(= $reference:literal)?: $form:ty,)+) => {
+        const OPTIONS: &[&str] = &[$(stringify!($option)),+];
+
+        /// The options that the reference names in another way, with that name.
+        const REFERENCE_NAMES: &[(&str, &str)] = &[$($((stringify!($option), $reference),)?)+];
+
+        impl Serialize for ServerConfig {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let mut options = serializer.serialize_struct("ServerConfig", OPTIONS.len())?;
+                $(options.serialize_field(stringify!($option), &Written::<$form>(&self.$option))?;)+
+                options.end()
+            }
+        }
+
+        impl<'de> Visitor<'de> for Options {
+            type Value = ServerConfig;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("options of a server")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ServerConfig, A::Error> {
+                let mut config = ServerConfig::default();
+                let mut seen = Vec::new();
+                while let Some(name) = map.next_key_seed(NameOf { seen: &mut seen })? {
+                    match name.option {
+                        $(stringify!($option) => {
+                            config.$option = map.next_value_seed(ValueOf::<$form>(name, PhantomData))?;
+                        })+
+                        unknown => return Err(unknown_option(unknown)),
+                    }
+                }
+                Ok(config)
+            }
+        }
+    };
+}
+
+options! {
+    max_received_frame_size = "maxReceivedFrameSize": Size,
+    max_received_message_size = "maxReceivedMessageSize": Size,
+    fragment_outgoing_messages = "fragmentOutgoingMessages": bool,
+    fragmentation_threshold = "fragmentationThreshold": Size,
+    keepalive: bool,
+    keepalive_interval = "keepaliveInterval": Time,
+    drop_connection_on_keepalive_timeout = "dropConnectionOnKeepaliveTimeout": bool,
+    keepalive_grace_period = "keepaliveGracePeriod": Time,
+    use_native_keepalive = "useNativeKeepalive": bool,
+    assemble_fragments = "assembleFragments": bool,
+    auto_accept_connections = "autoAcceptConnections": bool,
+    close_timeout = "closeTimeout": Time,
+    disable_nagle_algorithm = "disableNagleAlgorithm": bool,
+    ignore_x_forwarded_for = "ignoreXForwardedFor": bool,
+    parse_extensions = "parseExtensions": bool,
+    parse_cookies = "parseCookies": bool,
+    trusted_proxies: Networks,
+    handshake_timeout: Time,
+    max_pending_requests: usize,
+    max_connections: usize,
+    max_fragments: u32,
+    max_buffered_amount: Size,
+    max_unread_messages: usize,
+    max_unread_bytes: Size,
+    write_timeout: Time,
+    max_pending_events: usize,
+}
+
+impl<'de> Deserialize<'de> for ServerConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_struct("ServerConfig", OPTIONS, Options)
+    }
+}
+
+struct Options;
+
+/// An option, as a file names it.
+#[derive(Clone, Copy)]
+struct Name {
+    option: &'static str,
+    is_the_references: bool,
+}
+
+/// Reads a name. An error here has the name's place in the file.
+struct NameOf<'a> {
+    seen: &'a mut Vec<&'static str>,
+}
+
+impl<'de> DeserializeSeed<'de> for NameOf<'_> {
+    type Value = Name;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Name, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for NameOf<'_> {
+    type Value = Name;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of an option")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Name, E> {
+        let own = OPTIONS.iter().find(|name| **name == text);
+        let references = REFERENCE_NAMES.iter().find(|(_, name)| *name == text);
+        let name = match (own, references) {
+            (Some(option), _) => Name { option, is_the_references: false },
+            (None, Some((option, _))) => Name { option, is_the_references: true },
+            (None, None) => return Err(unknown_option(text)),
+        };
+        if self.seen.contains(&name.option) {
+            return Err(E::custom(format_args!("the option {} is given twice", name.option)));
+        }
+        self.seen.push(name.option);
+        Ok(name)
+    }
+}
+
+fn unknown_option<E: de::Error>(name: &str) -> E {
+    let known = OPTIONS.iter().chain(REFERENCE_NAMES.iter().map(|(_, name)| name));
+    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(name, known);
+    let nearest = known.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    match nearest.filter(|nearest| likeness(nearest) >= ALIKE) {
+        Some(nearest) => E::custom(format_args!("unknown option {name:?}; did you mean {nearest}?")),
+        None => E::custom(format_args!("unknown option {name:?}")),
+    }
+}
+
+/// A typing error or two leave more than this of a name; names that mean something else share less.
+const ALIKE: f64 = 0.6;
+
+/// How the values of an option are written.
+trait Form: Sized {
+    type Value;
+    const EXPECTED: &'static str;
+
+    fn read_bool(_: bool) -> Option<Self::Value> {
+        None
+    }
+
+    fn read_number(_: u64, _: Name) -> Option<Self::Value> {
+        None
+    }
+
+    fn read_text(_: &str) -> Option<Self::Value> {
+        None
+    }
+
+    fn read_list<'de, A: SeqAccess<'de>>(_: A, name: Name) -> Result<Self::Value, A::Error> {
+        Err(de::Error::invalid_type(Unexpected::Seq, &ValueOf::<Self>(name, PhantomData)))
+    }
+
+    fn write<S: Serializer>(value: &Self::Value, serializer: S) -> Result<S::Ok, S::Error>;
+}
+
+impl Form for bool {
+    type Value = Self;
+    const EXPECTED: &'static str = "true or false";
+
+    fn read_bool(value: bool) -> Option<Self> {
+        Some(value)
+    }
+
+    fn write<S: Serializer>(value: &Self, serializer: S) -> Result<S::Ok, S::Error> {
+        value.serialize(serializer)
+    }
+}
+
+macro_rules! counts {
+    ($($count:ty),+) => {
+        $(impl Form for $count {
+            type Value = Self;
+            const EXPECTED: &'static str = "a number";
+
+            fn read_number(number: u64, _: Name) -> Option<Self> {
+                number.try_into().ok()
+            }
+
+            fn write<S: Serializer>(value: &Self, serializer: S) -> Result<S::Ok, S::Error> {
+                value.serialize(serializer)
+            }
+        })+
+    };
+}
+
+counts!(u32, usize);
+
+/// Bytes: a number, or `"unlimited"`.
+struct Size;
+
+impl Form for Size {
+    type Value = usize;
+    const EXPECTED: &'static str = "a number of bytes, or \"unlimited\"";
+
+    fn read_number(number: u64, _: Name) -> Option<usize> {
+        number.try_into().ok()
+    }
+
+    fn read_text(text: &str) -> Option<usize> {
+        (text == "unlimited").then_some(UNLIMITED)
+    }
+
+    fn write<S: Serializer>(value: &usize, serializer: S) -> Result<S::Ok, S::Error> {
+        if *value == UNLIMITED { "unlimited".serialize(serializer) } else { value.serialize(serializer) }
+    }
+}
+
+/// A time with its unit: `"20s"`, `"1m 30s"`, `"500ms"`. Under the reference's name of an option also a number, which
+/// counts milliseconds as it does there; under ours nobody could tell what it counts.
+struct Time;
+
+impl Form for Time {
+    type Value = Duration;
+    const EXPECTED: &'static str = "a time with its unit, such as \"20s\" or \"500ms\"";
+
+    fn read_number(number: u64, name: Name) -> Option<Duration> {
+        name.is_the_references.then(|| Duration::from_millis(number))
+    }
+
+    fn read_text(text: &str) -> Option<Duration> {
+        humantime::parse_duration(text).ok()
+    }
+
+    fn write<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(*value))
+    }
+}
+
+/// A list of networks, each a text.
+struct Networks;
+
+impl Form for Networks {
+    type Value = Vec<IpNetwork>;
+    const EXPECTED: &'static str = "a list of networks such as [\"10.0.0.0/8\"]";
+
+    fn read_list<'de, A: SeqAccess<'de>>(mut list: A, name: Name) -> Result<Vec<IpNetwork>, A::Error> {
+        let mut networks = Vec::new();
+        while let Some(network) = list.next_element_seed(NetworkOf(name))? {
+            networks.push(network);
+        }
+        Ok(networks)
+    }
+
+    fn write<S: Serializer>(networks: &Vec<IpNetwork>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(networks.iter().map(ToString::to_string))
+    }
+}
+
+struct NetworkOf(Name);
+
+impl<'de> DeserializeSeed<'de> for NetworkOf {
+    type Value = IpNetwork;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<IpNetwork, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for NetworkOf {
+    type Value = IpNetwork;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        ValueOf::<Networks>(self.0, PhantomData).expecting(f)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<IpNetwork, E> {
+        text.parse().map_err(|error| E::custom(format_args!("{}: {error}", self.0.option)))
+    }
+}
+
+/// Reads the value of the option that was named.
+struct ValueOf<F: Form>(Name, PhantomData<F>);
+
+impl<'de, F: Form> DeserializeSeed<'de> for ValueOf<F> {
+    type Value = F::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<F::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, F: Form> Visitor<'de> for ValueOf<F> {
+    type Value = F::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to be {}", self.0.option, F::EXPECTED)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<F::Value, E> {
+        F::read_bool(value).ok_or_else(|| E::invalid_value(Unexpected::Bool(value), &self))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<F::Value, E> {
+        match u64::try_from(number) {
+            Ok(number) => self.visit_u64(number),
+            Err(_) => Err(E::invalid_value(Unexpected::Signed(number), &self)),
+        }
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<F::Value, E> {
+        F::read_number(number, self.0).ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<F::Value, E> {
+        F::read_text(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<F::Value, A::Error> {
+        F::read_list(list, self.0)
+    }
+}
+
+/// A value on its way into a file.
+struct Written<'a, F: Form>(&'a F::Value);
+
+impl<F: Form> Serialize for Written<'_, F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        F::write(self.0, serializer)
+    }
+}
