@@ -209,12 +209,15 @@ async fn messages_from_elsewhere_wait_for_the_end_of_a_handlers_message() {
     let refused = connection.try_send_frame(frame(true, Opcode::Continuation, ""));
     assert_eq!(refused, Err(SendFrameError::Invalid(ProtocolError::UnexpectedContinuation)));
     let mut waiting = pin!(connection.send("late"));
-    assert!(waits(waiting.as_mut()));
+    let mut flushing = pin!(connection.flush());
+    assert!(waits(waiting.as_mut()) && waits(flushing.as_mut()));
     connection.ping("passes").unwrap();
     assert_eq!(client.frame().await, ping("passes"));
+    assert!(waits(flushing.as_mut()), "what was queued before has not left");
     client.send([text("end")]).await;
     assert_eq!(client.frame().await, continuation("b"));
     assert_eq!(client.frame().await, text("queued before"));
+    within(flushing).await.unwrap();
     within(waiting).await.unwrap();
     assert_eq!(client.frame().await, text("late"));
 }
