@@ -276,6 +276,7 @@ function describe(request) {
     resource: request.resource,
     path: url.pathname,
     query: url.search?.slice(1) ?? "",
+    queryPairs: Object.entries(url.query).map(([name, values]) => [name, [values].flat()]),
     host: request.host,
     version: request.webSocketVersion,
     origin: request.origin ?? null,

@@ -17,6 +17,12 @@ export const requests = [
   told("an absolute target without a path", { target: "http://example.com" }),
   told("a path of two slashes", { target: "//a/b?c" }),
   told("an empty query", { target: "/a?" }),
+  told("an escaped query", { target: "/a?n%20m=%C3%A9+x&b=1%2B1" }),
+  told("a query with names that come again", { target: "/a?x=1&y=2&x=3&X=4" }),
+  told("a query with empty pieces", { target: "/a?&&x=1&=2&y=&z" }),
+  told("a query with equals signs", { target: "/a?x=1=2&y==3" }),
+  told("a query with a malformed escape", { target: "/a?x=%zz&y=%&z=%41" }),
+  told("a query with an escape that is not UTF-8", { target: "/a?x=%ff" }),
   told("a path with odd characters", { target: "/a;b=c/@x/'(y)" }),
   told("a host with a port", field("Host", "example.com:8080")),
 

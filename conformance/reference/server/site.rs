@@ -250,10 +250,19 @@ fn describe(request: &Request) {
         .map(|extension| json!({ "name": extension.name, "params": extension.params }))
         .collect();
     let cookies: Vec<_> = request.cookies().iter().collect();
+    // The package groups the values of a name where it stands first.
+    let mut pairs: Vec<(_, Vec<_>)> = Vec::new();
+    for (name, value) in request.query_pairs() {
+        match pairs.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, values)) => values.push(value),
+            None => pairs.push((name, vec![value])),
+        }
+    }
     for (field, value) in [
         ("resource", json!(request.resource())),
         ("path", json!(request.path())),
         ("query", json!(request.query().unwrap_or_default())),
+        ("queryPairs", json!(pairs)),
         ("host", json!(request.host())),
         ("version", json!(request.websocket_version().number())),
         ("origin", json!(request.origin())),

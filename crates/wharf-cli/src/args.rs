@@ -1,7 +1,8 @@
 //! The command line: arguments as they are typed, and one clear line for those that mean nothing.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use std::{env, io};
@@ -9,6 +10,7 @@ use std::{env, io};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
+use crate::connect::Connect;
 use crate::options::ServerOptions;
 
 /// Parses the program's arguments. Without a command, they are those of `serve`.
@@ -36,7 +38,7 @@ pub(crate) fn fail(message: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// A WebSocket server. Without a command it serves, as `wharf serve` does.
+/// A WebSocket server and client. Without a command it serves, as `wharf serve` does.
 #[derive(Debug, Parser)]
 #[command(name = "wharf", version, args_conflicts_with_subcommands = true)]
 struct Program {
@@ -50,21 +52,32 @@ struct Program {
 pub(crate) enum Command {
     /// Serve WebSocket endpoints, and a page to try them with.
     Serve(Serve),
+    /// Talk to a WebSocket endpoint, on a terminal or in a pipe.
+    Connect(Connect),
 }
 
 /// What `wharf serve` can be told.
 #[derive(Args, Debug)]
 pub(crate) struct Serve {
-    /// Address and port to listen on; port 0 lets the system choose one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9001")]
-    pub(crate) listen: SocketAddr,
+    /// File with options, in TOML or JSON: the flags' names with _ for -. Flags win over it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 
-    /// How long connections may take to close when the program is told to stop.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
-    pub(crate) shutdown_timeout: Duration,
+    /// Address and port to listen on; port 0 lets the system choose one [default: 127.0.0.1:9001].
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+
+    /// How long connections may take to close when the program is told to stop [default: 10s].
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) shutdown_timeout: Option<Duration>,
 
     #[command(flatten)]
     pub(crate) server: ServerOptions,
+}
+
+impl Serve {
+    pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
+    pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 }
 
 /// clap's message without its heading, its hints and its usage, which take lines of their own.
@@ -93,7 +106,7 @@ mod tests {
     fn without_a_command_the_arguments_are_those_of_serve() {
         let program = Program::try_parse_from(["wharf", "--listen", "127.0.0.1:0"]).unwrap();
         assert!(program.command.is_none());
-        assert_eq!(program.serve.listen.port(), 0);
+        assert_eq!(program.serve.listen.map(|address| address.port()), Some(0));
     }
 
     #[test]

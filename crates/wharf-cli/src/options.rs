@@ -8,21 +8,26 @@ use clap::{ArgAction, Args};
 use wharf::{IpNetwork, ServerConfig, UNLIMITED};
 
 /// Declares a flag for each option once, with its default from the library, and the way back into a config.
+///
+/// A flag that is not given leaves what a file says, so that its default can only be told, not set.
 macro_rules! server_options {
-    ($($(#[doc = $doc:literal])+ $field:ident: $kind:ty = $value_name:literal,)+) => {
+    ($(#[doc = $doc:literal] $field:ident: $kind:ty = $value_name:literal,)+) => {
         /// Every option of a server.
-        #[derive(Args, Debug)]
+        #[derive(Args, Debug, Default)]
         #[command(next_help_heading = "Server options")]
         pub(crate) struct ServerOptions {
             $(
-                $(#[doc = $doc])+
                 #[arg(
                     long,
                     value_name = $value_name,
-                    default_value_t = <$kind>::from_option(ServerConfig::default().$field),
+                    help = format!(
+                        "{} [default: {}]",
+                        $doc.trim().trim_end_matches('.'),
+                        <$kind>::from_option(ServerConfig::default().$field),
+                    ),
                     action = ArgAction::Set,
                 )]
-                $field: $kind,
+                $field: Option<$kind>,
             )+
 
             /// Proxies whose X-Forwarded-For counts, as networks such as 10.0.0.0/8; may be given several times.
@@ -31,11 +36,24 @@ macro_rules! server_options {
         }
 
         impl ServerOptions {
-            /// The options as the library takes them.
-            pub(crate) fn config(&self) -> ServerConfig {
-                ServerConfig::default()
-                    $(.$field(self.$field.into_option()))+
-                    .trusted_proxies(self.trusted_proxies.clone())
+            /// These options, with the flags that were given instead of their own.
+            pub(crate) fn over(&self, mut config: ServerConfig) -> ServerConfig {
+                $(if let Some(value) = self.$field {
+                    config.$field = value.into_option();
+                })+
+                if !self.trusted_proxies.is_empty() {
+                    config.trusted_proxies.clone_from(&self.trusted_proxies);
+                }
+                config
+            }
+
+            /// Whether the flag of this option was given.
+            pub(crate) fn is_given(&self, option: &str) -> bool {
+                match option {
+                    $(stringify!($field) => self.$field.is_some(),)+
+                    "trusted_proxies" => !self.trusted_proxies.is_empty(),
+                    _ => false,
+                }
             }
         }
     };
@@ -194,7 +212,7 @@ mod tests {
     }
 
     fn config(flags: &[&str]) -> ServerConfig {
-        Flags::try_parse_from(["wharf"].iter().chain(flags)).unwrap().server.config()
+        Flags::try_parse_from(["wharf"].iter().chain(flags)).unwrap().server.over(ServerConfig::default())
     }
 
     #[test]

@@ -108,11 +108,7 @@ impl Header {
     /// top bit set (RFC 6455 §5.2).
     pub fn read(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some(&first) = bytes.first() else { return Ok(None) };
-        let opcode = Opcode::from_bits(first)?;
-        let fin = first & 0x80 != 0;
-        if opcode.is_control() && !fin {
-            return Err(ProtocolError::FragmentedControlFrame);
-        }
+        let (fin, opcode) = Self::read_first_byte(first)?;
         let Some(&second) = bytes.get(1) else { return Ok(None) };
         let short_len = second & 0x7f;
         if opcode.is_control() && usize::from(short_len) > MAX_CONTROL_PAYLOAD {
@@ -126,6 +122,18 @@ impl Header {
             (Some(MaskingKey(*key)), after_len + 4)
         };
         Ok(Some((Self { fin, reserved: (first >> 4) & 0b111, opcode, mask, payload_len }, len)))
+    }
+
+    /// FIN and the opcode, which the first byte tells.
+    ///
+    /// # Errors
+    /// A reserved opcode, or a control frame that is fragmented (RFC 6455 §5.5).
+    pub(crate) fn read_first_byte(first: u8) -> Result<(bool, Opcode), ProtocolError> {
+        let (fin, opcode) = (first & 0x80 != 0, Opcode::from_bits(first)?);
+        if opcode.is_control() && !fin {
+            return Err(ProtocolError::FragmentedControlFrame);
+        }
+        Ok((fin, opcode))
     }
 
     /// The payload's length, as soon as the bytes that tell are there, though the masking key may not be.

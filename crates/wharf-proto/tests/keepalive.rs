@@ -145,6 +145,16 @@ fn c12_8_the_grace_begins_when_the_ping_has_left() {
 }
 
 #[test]
+fn c12_8_a_ping_that_was_not_written_yet_begins_no_grace() {
+    let mut server = Server::open();
+    server.sleep_to_deadline();
+    assert_eq!(server.connection.next_deadline(), None);
+    server.advance(GRACE * 5);
+    assert_eq!(server.answers(), [ping("")]);
+    assert_eq!(server.sleep_to_deadline(), GRACE, "from the moment that it has left");
+}
+
+#[test]
 fn c12_8_output_that_moves_is_life() {
     let mut server = Server::open();
     let mut waiting = vec![0; 1000];

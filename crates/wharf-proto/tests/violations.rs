@@ -88,6 +88,14 @@ fn c9_13_every_violation_is_answered_at_the_byte_that_tells_and_not_before() {
 }
 
 #[test]
+fn of_two_broken_rules_the_first_byte_that_tells_one_decides_however_they_are_read() {
+    let reason = "Control frames must not be fragmented.";
+    assert_fails(&Config::default(), &[0x09, 0x00], CloseCode::PROTOCOL_ERROR, reason);
+    let reason = "Frames from a client must be masked.";
+    assert_fails(&Config::default(), &[0x82, 0x7e, 0x00, 0x01], CloseCode::PROTOCOL_ERROR, reason);
+}
+
+#[test]
 fn a_rule_is_told_with_the_message_limit_too_before_the_payload_that_passes_it() {
     let limits = Limits { max_message_size: 10, ..Limits::default() };
     let config = Config { limits, ..Config::default() };

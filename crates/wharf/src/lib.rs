@@ -28,7 +28,8 @@
 //!
 //! [`Server`] is mounted on one [`HttpServer`] or several and tells [`Event`]s. A [`Request`] is accepted or rejected.
 //! An accepted one is a [`Connection`], which receives through [`Connection::recv`] in ordinary async code, or through
-//! a [`Handler`] that is called in place, without a queue or a copy. [`ServerConfig`] has every option, its default,
+//! a [`Handler`] that is called in place, without a queue or a copy. A message too long to hold is read through
+//! [`Connection::recv_reader`] and written through [`Connection::message_writer`]. [`ServerConfig`] has every option, its default,
 //! and what happens when it bites.
 //!
 //! A [`Client`] connects to any WebSocket server, and what it gives is a [`Connection`], too. With the feature `tls`, which
@@ -59,6 +60,7 @@ mod options;
 mod outbox;
 mod registry;
 mod request;
+mod router;
 mod server;
 #[cfg(feature = "tls")]
 mod tls;
@@ -81,6 +83,7 @@ pub use message_reader::MessageReader;
 pub use message_writer::MessageWriter;
 pub use network::{IpNetwork, NetworkError};
 pub use request::{Accept, Rejection, Request};
+pub use router::{PatternError, RouteProtocol, Router, RouterError, RouterRequest};
 pub use server::{Broadcast, Server};
 #[cfg(feature = "tls")]
 pub use tls::{ClientTls, ServerTls, TlsError};

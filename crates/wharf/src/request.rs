@@ -260,6 +260,7 @@ impl Request {
     }
 
     /// The address of the socket's peer, whatever headers say.
+    #[doc(alias = "socket")]
     pub const fn socket_address(&self) -> SocketAddr {
         self.addresses.socket
     }
@@ -369,12 +370,14 @@ impl Accept {
     }
 
     /// The subprotocol to speak: one that the client offered, in any case. The client gets its own spelling.
+    #[doc(alias = "acceptedProtocol")]
     pub fn protocol(mut self, protocol: impl Into<String>) -> Self {
         self.protocol = Some(protocol.into());
         self
     }
 
     /// The origin to name in the answer. It is compared with nothing.
+    #[doc(alias = "allowedOrigin")]
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = Some(origin.into());
         self
@@ -398,6 +401,7 @@ pub struct Rejection {
 
 impl Rejection {
     /// A status from 300 to 599.
+    #[doc(alias = "httpStatus")]
     pub const fn new(status: u16) -> Self {
         Self { status, reason: None, headers: Vec::new() }
     }
@@ -409,6 +413,7 @@ impl Rejection {
     }
 
     /// A further header; may be called several times.
+    #[doc(alias = "extraHeaders")]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self

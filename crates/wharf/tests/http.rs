@@ -14,24 +14,6 @@ fn mounted_on(http: HttpServer) -> Site {
 }
 
 #[tokio::test]
-async fn r2_7_r2_8_r2_9_what_is_a_handshake_goes_to_the_server_and_all_else_to_the_service() {
-    let site = mounted_on(HttpServer::bind("127.0.0.1:0").await.unwrap());
-    let usual = handshake("");
-    for (request, status) in [
-        (usual.replace("Upgrade: websocket", "upgrade: WebSocket"), 101),
-        (usual.replace("Connection: Upgrade", "Connection: keep-alive, upgrade"), 101),
-        (usual.replace("Upgrade: websocket", "Upgrade: foo"), 400),
-        (usual.replace("Upgrade: websocket\r\n", ""), 404),
-        (usual.replace("Connection: Upgrade", "Connection: keep-alive"), 404),
-        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 404),
-    ] {
-        let mut client = site.client().await;
-        client.write(&request).await;
-        assert_eq!(client.head().await.status(), status, "{request}");
-    }
-}
-
-#[tokio::test]
 async fn a_handshake_may_come_byte_by_byte() {
     let site = mounted_on(HttpServer::bind("127.0.0.1:0").await.unwrap());
     let mut client = site.client().await;

@@ -61,7 +61,9 @@ async fn c11_6_a_message_of_256_mib_is_relayed_frame_by_frame_and_as_a_stream_wi
         .max_buffered_amount(LIMIT)
         .max_unread_bytes(LIMIT)
         .max_received_message_size(LIMIT)
-        .max_fragments(10);
+        .max_fragments(10)
+        // A ping among the frames would be taken for one of them.
+        .keepalive(false);
     let site = Site::with(config).await;
     let (mut sending, from) = site.pair().await;
     let (mut receiving, to) = site.pair().await;

@@ -5,7 +5,9 @@ mod support;
 
 use std::time::Duration;
 
-use support::{Site, close, ping, pong, text, within};
+use support::{Site, close, ping, pong, text, waits, within};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use wharf::{Accept, CloseCode, Context, Event, Handler, Message, MessageRef, ServerConfig};
 
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -135,4 +137,44 @@ async fn a_ping_after_the_servers_close_is_answered_until_the_peer_closes_too() 
     client.sees_end().await;
     client.end().await;
     assert!(within(connection.closed()).await.is_clean());
+}
+
+#[tokio::test]
+async fn a_client_sends_nothing_behind_its_handshake_before_the_answer() {
+    // RFC 6455 §4.1
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let client = wharf::Client::new(wharf::ClientConfig::default()).unwrap();
+    let serving = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        // The write of the request is over, and so is the turn of the client that follows it.
+        tokio::task::yield_now().await;
+        assert!(waits(std::pin::pin!(stream.read_u8())));
+        let head = String::from_utf8(head).unwrap();
+        let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+        let accept = wharf_proto::handshake::accept_key(key);
+        let answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n\r\n"
+        );
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        stream
+    };
+    let (connection, mut stream) = within(async { tokio::join!(client.connect(url), serving) }).await;
+    assert!(waits(std::pin::pin!(stream.read_u8())));
+    connection.unwrap().send("Hello").await.unwrap();
+    assert_eq!(within(stream.read_u8()).await.unwrap(), 0x81);
+}
+
+#[test]
+fn a_host_that_is_not_ascii_is_never_looked_up() {
+    // RFC 6455 §11.1.1, §11.1.2
+    for scheme in ["ws", "wss"] {
+        wharf::ConnectRequest::new(format!("{scheme}://b\u{fc}cher.example/")).unwrap_err();
+        assert!(wharf::ConnectRequest::new(format!("{scheme}://xn--bcher-kva.example/")).is_ok());
+    }
 }

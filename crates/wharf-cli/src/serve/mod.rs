@@ -4,10 +4,10 @@ mod chat;
 mod echo;
 mod live;
 mod page;
+mod settings;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::Arc;
-use std::{error, io};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use wharf::{Accept, CloseCode, Event, HttpServer, Rejection, Request, Server};
@@ -16,13 +16,14 @@ use crate::args::Serve;
 use chat::Chat;
 use echo::Echo;
 use live::Live;
+use settings::Settings;
 
 /// Serves until the program is told to stop.
 ///
 /// # Errors
 /// In one line, what kept it from serving.
 pub(crate) async fn run(args: Serve) -> Result<(), String> {
-    let config = args.server.config();
+    let Settings { listen, shutdown_timeout, server: config } = Settings::read(&args)?;
     let mut signals = StopSignals::new().map_err(|error| format!("cannot listen to signals: {error}"))?;
     let server = Server::new(config.clone());
     let http = HttpServer::builder()
@@ -30,11 +31,11 @@ pub(crate) async fn run(args: Serve) -> Result<(), String> {
         .handshake_timeout(config.handshake_timeout)
         .close_timeout(config.close_timeout)
         .write_timeout(config.write_timeout)
-        .shutdown_timeout(args.shutdown_timeout)
-        .bind(args.listen)
+        .shutdown_timeout(shutdown_timeout)
+        .bind(listen)
         .await
-        .map_err(|error| format!("cannot listen on {}: {}", args.listen, in_words(&error)))?;
-    server.mount([&http]).map_err(|error| flag_of(&error))?;
+        .map_err(|error| format!("cannot listen on {listen}: {}", in_words(&error)))?;
+    server.mount([&http]).map_err(|error| error.to_string())?;
     let endpoints = Endpoints::new(&server);
     let counting = tokio::spawn(endpoints.live.clone().count_every_second());
     // The line may go into a pipe whose reader left; that is no reason not to serve.
@@ -43,7 +44,7 @@ pub(crate) async fn run(args: Serve) -> Result<(), String> {
     let serving = tokio::spawn(serve(server.clone(), endpoints));
     signals.next().await;
     tokio::select! {
-        () = server.shut_down(CloseCode::GOING_AWAY, args.shutdown_timeout) => {}
+        () = server.shut_down(CloseCode::GOING_AWAY, shutdown_timeout) => {}
         // Told twice: whoever asks does not want to wait.
         () = signals.next() => return Err("stopped before all connections had closed".to_owned()),
     }
@@ -116,15 +117,6 @@ impl StopSignals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
-    }
-}
-
-/// The library names its option; here that is a flag.
-fn flag_of(error: &dyn error::Error) -> String {
-    let message = error.to_string();
-    match message.split_once(' ') {
-        Some((option, rest)) if option.contains('_') => format!("--{} {rest}", option.replace('_', "-")),
-        _ => message,
     }
 }
 

@@ -381,7 +381,7 @@ impl Connection {
             (0, false) => Err(ProtocolError::UnexpectedContinuation),
             // Reserved ones, too: amid fragments only the order is told, as the reference does.
             (opcode @ 1..=7, true) => Err(ProtocolError::MessageAmidFragments { opcode }),
-            _ => Opcode::from_bits(first).map(drop),
+            _ => Header::read_first_byte(first).map(drop),
         }
     }
 

@@ -203,6 +203,7 @@ impl ClientRequest {
 
     fn check_resource(&self) -> Result<(), ClientRequestError> {
         let resource = &self.resource;
+        // What is not ASCII has to come escaped (RFC 6455 §11.1.1, §11.1.2).
         // RFC 6455 §3: a fragment has no meaning here, so a number sign is an error, not the beginning of
         // one.
         let visible = resource.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');

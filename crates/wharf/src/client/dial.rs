@@ -16,7 +16,7 @@ pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Co
     resolved.map(alternate).map_err(|source| ConnectError::Resolve { host: host.to_owned(), source })
 }
 
-/// Connects to the first of `host`'s addresses that answers.
+/// Connects to the first of `host`'s addresses that answers; without one the attempt fails (RFC 6455 §4.1 item 4).
 pub(super) async fn dial(host: &str, addresses: Vec<SocketAddr>) -> Result<TcpStream, ConnectError> {
     connect(addresses).await.map_err(|source| ConnectError::Tcp { host: host.to_owned(), source })
 }

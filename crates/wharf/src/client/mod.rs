@@ -120,6 +120,7 @@ impl Client {
         self.open(request.try_into()?, receiver).await
     }
 
+    /// A connection, a handshake, and its answer (RFC 6455 §4.1).
     async fn open(
         &self,
         request: ConnectRequest,
@@ -164,7 +165,7 @@ impl Owner for Inner {
     fn connection_gone(&self, _: &Arc<Shared>, _: &Ending) {}
 }
 
-/// From a strong source (RFC 6455 §5.3; why, RFC 6455 §10.3 says). The thread's own generator is one, seeded by the system. It
+/// From a strong source (RFC 6455 §5.3, §10.3). The thread's own generator is one, seeded by the system. It
 /// makes no system call for a frame, and costs a connection no memory.
 fn masking_key() -> MaskingKey {
     MaskingKey(rand::random())

@@ -112,7 +112,7 @@ impl Settings {
     }
 
     /// Sends the request and reads the answer: what it says, and what came behind it. Nothing is sent meanwhile
-    /// (RFC 6455 §4.1).
+    /// (RFC 6455 §4.1), and an answer that is not right fails the attempt (RFC 6455 §7.2.1).
     async fn shake_hands<S>(
         &self,
         stream: &mut S,

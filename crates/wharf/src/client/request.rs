@@ -141,7 +141,7 @@ impl TryFrom<&String> for ConnectRequest {
 }
 
 impl Target {
-    /// The parts of a URL, each of them valid (RFC 6455 §3, §4.1).
+    /// The parts of a URL, each of them valid (RFC 6455 §3, §4.1 item 1), and ASCII in the end (RFC 6455 §11.1.1, §11.1.2).
     fn new(url: &str) -> Result<Self, UrlError> {
         let uri = parse(&escaped(url))?;
         let is_secure = match uri.scheme_str() {

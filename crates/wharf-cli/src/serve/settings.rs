@@ -1,0 +1,317 @@
+//! What `wharf serve` goes by: its flags, then its file, then the defaults.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+use std::{fmt, fs, io};
+
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
+use wharf::{ConfigError, ServerConfig};
+
+use crate::args::Serve;
+
+/// Everything that is to be known before it serves.
+#[derive(Debug, PartialEq)]
+pub(super) struct Settings {
+    pub(super) listen: SocketAddr,
+    pub(super) shutdown_timeout: Duration,
+    pub(super) server: ServerConfig,
+}
+
+impl Settings {
+    /// Reads the file, if there is one, and lets the flags win over it.
+    ///
+    /// # Errors
+    /// In one line, what is wrong: the flag, or the file with its line, and the option.
+    pub(super) fn read(args: &Serve) -> Result<Self, String> {
+        let file = args.config.as_deref().map(File::read).transpose()?;
+        Self::of(args, file.as_ref())
+    }
+
+    fn of(args: &Serve, file: Option<&File<'_>>) -> Result<Self, String> {
+        let said = file.map_or_else(Options::default, |file| file.options.clone());
+        let server = args.server.over(said.server);
+        if let Err(error) = server.validate() {
+            return Err(match file {
+                Some(file) if !args.server.is_given(error.option) => file.blame(&error),
+                Some(_) | None => {
+                    format!("--{}", error.to_string().replacen(error.option, &flag(error.option), 1))
+                }
+            });
+        }
+        Ok(Self {
+            listen: args.listen.or(said.listen).unwrap_or(Serve::LISTEN),
+            shutdown_timeout: args
+                .shutdown_timeout
+                .or(said.shutdown_timeout)
+                .unwrap_or(Serve::SHUTDOWN_TIMEOUT),
+            server,
+        })
+    }
+}
+
+fn flag(option: &str) -> String {
+    option.replace('_', "-")
+}
+
+/// A file, and what it says.
+struct File<'a> {
+    path: &'a Path,
+    text: String,
+    options: Options,
+}
+
+impl<'a> File<'a> {
+    fn read(path: &'a Path) -> Result<Self, String> {
+        let format = Format::of(path)?;
+        let text = fs::read_to_string(path);
+        let text = text.map_err(|error| format!("cannot read {}: {}", path.display(), in_words(&error)))?;
+        Self::parse(path, format, text)
+    }
+
+    fn parse(path: &'a Path, format: Format, text: String) -> Result<Self, String> {
+        let parsed = match format {
+            Format::Toml => from_toml(&text),
+            Format::Json => from_json(&text),
+        };
+        let name = path.display();
+        match parsed {
+            Ok(options) => Ok(Self { path, text, options }),
+            Err((Some(line), message)) => Err(format!("{name}:{line}: {message}")),
+            Err((None, message)) => Err(format!("{name}: {message}")),
+        }
+    }
+
+    /// An option with a value that means nothing, with the line that names it.
+    fn blame(&self, error: &ConfigError) -> String {
+        let name = self.path.display();
+        match line_naming(&self.text, error.option) {
+            Some(line) => format!("{name}:{line}: {error}"),
+            // It has its default there, which another option makes meaningless.
+            None => format!("{name}: {error}"),
+        }
+    }
+}
+
+/// How a file is written, which its name says.
+#[derive(Clone, Copy, Debug)]
+enum Format {
+    Toml,
+    Json,
+}
+
+impl Format {
+    fn of(path: &Path) -> Result<Self, String> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("toml") => Ok(Self::Toml),
+            Some("json") => Ok(Self::Json),
+            _ => {
+                Err(format!("{}: the name of a configuration file ends with .toml or .json", path.display()))
+            }
+        }
+    }
+}
+
+fn in_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "not permitted".to_owned(),
+        io::ErrorKind::InvalidData => "it is not text".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// A message, and the line it is about.
+type AtLine = (Option<usize>, String);
+
+fn from_toml(text: &str) -> Result<Options, AtLine> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
+        (line, error.message().lines().collect::<Vec<_>>().join(", "))
+    })
+}
+
+fn from_json(text: &str) -> Result<Options, AtLine> {
+    serde_json::from_str(text).map_err(|error| {
+        let message = error.to_string();
+        // serde_json writes the place behind the message, too.
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        (Some(error.line()), message.trim_end_matches(&place).to_owned())
+    })
+}
+
+/// The first line, comments apart, where an option is named, by either of its names.
+fn line_naming(text: &str, option: &str) -> Option<usize> {
+    let reference = in_camel_case(option);
+    let names = |line: &str| {
+        let mut words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.any(|word| word == option || word == reference)
+    };
+    text.lines().position(|line| !line.trim_start().starts_with('#') && names(line)).map(|at| at + 1)
+}
+
+fn in_camel_case(option: &str) -> String {
+    let mut words = option.split('_');
+    let mut name = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let (first, rest) = word.split_at(1);
+        name.push_str(&first.to_ascii_uppercase());
+        name.push_str(rest);
+    }
+    name
+}
+
+/// What a file says: the options of the server, and those of the program beside them.
+#[derive(Clone, Debug, Default)]
+struct Options {
+    listen: Option<SocketAddr>,
+    shutdown_timeout: Option<Duration>,
+    server: ServerConfig,
+}
+
+impl<'de> Deserialize<'de> for Options {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(OptionsVisitor)
+    }
+}
+
+struct OptionsVisitor;
+
+impl<'de> Visitor<'de> for OptionsVisitor {
+    type Value = Options;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("options")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Options, A::Error> {
+        let mut own = Options::default();
+        let server =
+            ServerConfig::deserialize(MapAccessDeserializer::new(ServersPart { map, own: &mut own }))?;
+        Ok(Options { server, ..own })
+    }
+}
+
+/// A map without the program's own options, which are read on the way.
+struct ServersPart<'a, A> {
+    map: A,
+    own: &'a mut Options,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for ServersPart<'_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, mut seed: K) -> Result<Option<K::Value>, A::Error> {
+        loop {
+            match self.map.next_key_seed(NameOf(seed))? {
+                None => return Ok(None),
+                Some(Name::Servers(name)) => return Ok(Some(name)),
+                Some(Name::Own(own, unused)) => {
+                    self.read(own)?;
+                    seed = unused;
+                }
+            }
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.map.next_value_seed(seed)
+    }
+}
+
+impl<'de, A: MapAccess<'de>> ServersPart<'_, A> {
+    fn read(&mut self, own: Own) -> Result<(), A::Error> {
+        match own {
+            Own::Listen if self.own.listen.is_some() => Err(de::Error::duplicate_field("listen")),
+            Own::Listen => {
+                let Listen(address) = self.map.next_value()?;
+                self.own.listen = Some(address);
+                Ok(())
+            }
+            Own::ShutdownTimeout if self.own.shutdown_timeout.is_some() => {
+                Err(de::Error::duplicate_field("shutdown_timeout"))
+            }
+            Own::ShutdownTimeout => {
+                let ShutdownTimeout(time) = self.map.next_value()?;
+                self.own.shutdown_timeout = Some(time);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// An option of the program's own.
+#[derive(Clone, Copy, Debug)]
+enum Own {
+    Listen,
+    ShutdownTimeout,
+}
+
+/// A name, and whose it is. The seed comes back where it was not for its owner.
+enum Name<S, V> {
+    Own(Own, S),
+    Servers(V),
+}
+
+struct NameOf<S>(S);
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for NameOf<S> {
+    type Value = Name<S, S::Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for NameOf<S> {
+    type Value = Name<S, S::Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of an option")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        match text {
+            "listen" => Ok(Name::Own(Own::Listen, self.0)),
+            "shutdown_timeout" => Ok(Name::Own(Own::ShutdownTimeout, self.0)),
+            _ => self.0.deserialize(text.into_deserializer()).map(Name::Servers),
+        }
+    }
+}
+
+/// An address and a port.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Listen(SocketAddr);
+
+impl TryFrom<String> for Listen {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let address = text.parse().map(Self);
+        address.map_err(|_| {
+            format!("listen is {text:?}, but must be an address and a port, such as 127.0.0.1:9001")
+        })
+    }
+}
+
+/// A time with its unit.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct ShutdownTimeout(Duration);
+
+impl TryFrom<String> for ShutdownTimeout {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let time = humantime::parse_duration(&text).map(Self);
+        time.map_err(|_| {
+            format!("shutdown_timeout is {text:?}, but must be a time with its unit, such as 10s")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

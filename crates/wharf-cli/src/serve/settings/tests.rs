@@ -1,0 +1,132 @@
+use clap::Parser;
+
+use super::*;
+
+#[derive(Debug, Parser)]
+struct Program {
+    #[command(flatten)]
+    serve: Serve,
+}
+
+fn flags(flags: &[&str]) -> Serve {
+    Program::try_parse_from(["wharf"].iter().chain(flags)).unwrap().serve
+}
+
+/// The settings of a file of this name and text, with these flags.
+fn settings(name: &str, text: &str, arguments: &[&str]) -> Result<Settings, String> {
+    let path = Path::new(name);
+    let file = File::parse(path, Format::of(path)?, text.to_owned())?;
+    Settings::of(&flags(arguments), Some(&file))
+}
+
+fn refusal(name: &str, text: &str) -> String {
+    settings(name, text, &[]).unwrap_err()
+}
+
+#[test]
+fn without_file_and_flags_the_settings_are_the_defaults() {
+    let settings = Settings::read(&flags(&[])).unwrap();
+    assert_eq!(settings.listen, "127.0.0.1:9001".parse().unwrap());
+    assert_eq!(settings.shutdown_timeout, Duration::from_secs(10));
+    assert_eq!(settings.server, ServerConfig::default());
+}
+
+#[test]
+fn a_file_says_the_options_of_the_server_and_of_the_program() {
+    let expected = Settings {
+        listen: "[::1]:0".parse().unwrap(),
+        shutdown_timeout: Duration::from_secs(90),
+        server: ServerConfig::default()
+            .max_received_frame_size(10)
+            .keepalive_interval(Duration::from_secs(20)),
+    };
+    let toml = "listen = \"[::1]:0\"\nmax_received_frame_size = 10\nkeepalive_interval = \"20s\"\n\
+                shutdown_timeout = \"1m 30s\"\n";
+    assert_eq!(settings("a.toml", toml, &[]).unwrap(), expected);
+    let json = "{\"maxReceivedFrameSize\": 10, \"shutdown_timeout\": \"90s\", \"keepaliveInterval\": 20000,\n\
+                \"listen\": \"[::1]:0\"}";
+    assert_eq!(settings("a.json", json, &[]).unwrap(), expected);
+    assert_eq!(settings("a.json", "{}", &[]).unwrap(), Settings::read(&flags(&[])).unwrap());
+}
+
+#[test]
+fn flags_win_over_the_file() {
+    let text = "listen = \"[::1]:1\"\nkeepalive = false\nfragmentation_threshold = 5\n\
+                trusted_proxies = [\"10.0.0.0/8\"]\nshutdown_timeout = \"1s\"\n";
+    let arguments = [
+        "--listen=[::1]:2",
+        "--keepalive=true",
+        "--trusted-proxies=::1",
+        "--shutdown-timeout=2s",
+        "--close-timeout=3s",
+    ];
+    let expected = Settings {
+        listen: "[::1]:2".parse().unwrap(),
+        shutdown_timeout: Duration::from_secs(2),
+        server: ServerConfig::default()
+            .fragmentation_threshold(5)
+            .close_timeout(Duration::from_secs(3))
+            .trusted_proxies(vec!["::1".parse().unwrap()]),
+    };
+    assert_eq!(settings("a.toml", text, &arguments).unwrap(), expected);
+}
+
+#[test]
+fn o19_2_an_unknown_name_is_told_with_file_and_line_and_the_nearest() {
+    let expected = "2: unknown option \"maxRecievedFrameSize\"; did you mean maxReceivedFrameSize?";
+    let toml = refusal("a.toml", "keepalive = true\nmaxRecievedFrameSize = 1\n");
+    assert_eq!(toml, format!("a.toml:{expected}"));
+    let json = refusal("a.json", "{\"keepalive\": true,\n\"maxRecievedFrameSize\": 1}");
+    assert_eq!(json, format!("a.json:{expected}"));
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_one_line_that_names_file_line_and_option() {
+    for (name, text, expected) in [
+        ("a.toml", "\nlisten = 9001", "a.toml:2: invalid type: integer `9001`, expected a string"),
+        (
+            "a.toml",
+            "\n\nlisten = \"here\"",
+            "a.toml:3: listen is \"here\", but must be an address and a port, such as 127.0.0.1:9001",
+        ),
+        (
+            "a.json",
+            "{\"shutdown_timeout\":\n\"soon\"}",
+            "a.json:2: shutdown_timeout is \"soon\", but must be a time with its unit, such as 10s",
+        ),
+        (
+            "a.json",
+            "{\"listen\": \"[::1]:1\",\n\"listen\": \"[::1]:1\"}",
+            "a.json:2: duplicate field `listen`",
+        ),
+        ("a.toml", "keepalive = yes", "a.toml:1: "),
+        ("a.json", "{\"keepalive\": true,}", "a.json:1: trailing comma"),
+        (
+            "a.toml",
+            "# close_timeout\nkeepalive = true\ncloseTimeout = 99999999999",
+            "a.toml:3: close_timeout is 99999999.999s, but must be at most 365 days",
+        ),
+        ("a.json", "{\n\"max_connections\": 0}", "a.json:2: max_connections is 0, but must be at least 1"),
+        ("a.yaml", "", "a.yaml: the name of a configuration file ends with .toml or .json"),
+    ] {
+        let message = refusal(name, text);
+        assert!(message.starts_with(expected), "{message:?} and not {expected:?}");
+        assert!(!message.contains('\n'), "{message:?}");
+    }
+}
+
+#[test]
+fn a_meaningless_value_is_blamed_on_the_flag_that_it_came_with() {
+    let text = "max_connections = 0";
+    let message = settings("a.toml", text, &["--max-connections=0"]).unwrap_err();
+    assert_eq!(message, "--max-connections is 0, but must be at least 1");
+    assert!(settings("a.toml", text, &["--max-connections=1"]).is_ok());
+    let message = Settings::read(&flags(&["--keepalive-interval=0s"])).unwrap_err();
+    assert_eq!(message, "--keepalive-interval is 0ns, but must be longer than 0");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_by_its_name() {
+    let message = Settings::read(&flags(&["--config=nowhere/a.toml"])).unwrap_err();
+    assert_eq!(message, "cannot read nowhere/a.toml: there is no such file");
+}
