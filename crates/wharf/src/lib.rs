@@ -31,6 +31,9 @@
 //! a [`Handler`] that is called in place, without a queue or a copy. A message too long to hold is read through
 //! [`Connection::recv_reader`] and written through [`Connection::message_writer`]. [`ServerConfig`] has every option, its default,
 //! and what happens when it bites.
+//!
+//! A [`Client`] connects to any WebSocket server, and what it gives is a [`Connection`], too. With the feature `tls`, which
+//! is on by default, both ends speak `wss://`: [`ServerTls`] and [`ClientTls`].
 
 pub(crate) use wharf_proto as proto;
 

@@ -101,9 +101,13 @@ async fn k1_1_a_url_without_scheme_a_relative_one_or_one_of_another_scheme_fails
     for url in ["ws://", "ws://:80/", "ws://a b/", "ws://host:99999/", "ws://host:0/", "ws://host:x/"] {
         ConnectRequest::new(url).expect_err(url);
     }
-    // RFC 6455 §3: what is not ASCII has to come escaped.
-    let error = client().connect(format!("ws://{address}/a\u{e9}")).await.unwrap_err();
-    assert!(matches!(error, ConnectError::Request(ClientRequestError::Resource { .. })), "{error:?}");
+    for url in ["ws://h\u{e9}/", "ws://a/b\r\nX: y", "ws://a/b\u{7f}"] {
+        let error = client().connect(url).await.unwrap_err();
+        assert!(
+            matches!(error, ConnectError::Url(UrlError::Malformed { .. }) | ConnectError::Request(_)),
+            "{error:?}"
+        );
+    }
     server.has_no_client().await;
 }
 
@@ -176,6 +180,15 @@ async fn k2_1_the_request_is_the_handshake_of_the_rfc() {
     let url = format!("ws://127.0.0.1:{}?x", server.port());
     let request = request_of(client(), url.parse().unwrap(), &server).await;
     assert_eq!(request.line(), "GET /?x HTTP/1.1");
+}
+
+#[tokio::test]
+async fn k2_1_what_a_url_may_not_hold_is_sent_percent_encoded() {
+    // RFC 6455 §11.1.1, §11.1.2: as UTF-8, byte by byte. What is encoded already stays as it is.
+    let server = RawServer::open().await;
+    let url = format!("ws://127.0.0.1:{}/caf\u{e9} %20{{a}}?q=\u{1f600}&b|c\\", server.port());
+    let request = request_of(client(), url.parse().unwrap(), &server).await;
+    assert_eq!(request.line(), "GET /caf%C3%A9%20%20%7Ba%7D?q=%F0%9F%98%80&b%7Cc%5C HTTP/1.1");
 }
 
 #[tokio::test]
@@ -322,7 +335,7 @@ async fn k3_8_a_subprotocol_or_extension_that_nobody_asked_for_fails() {
 
 #[tokio::test]
 async fn k3_after_an_answer_that_is_not_believed_tcp_is_gone() {
-    // RFC 6455 §7.2.1
+    // RFC 6455 §4.1, §7.2.1
     let server = RawServer::open().await;
     let serving = async {
         let (mut peer, _) = server.request().await;
@@ -665,4 +678,59 @@ async fn a_rejection_of_our_own_server_can_be_read() {
     assert_eq!(response.status(), 401);
     assert_eq!(response.headers()["www-authenticate"], "Basic");
     assert_eq!(response.headers()["x-websocket-reject-reason"], "who are you?");
+}
+
+#[tokio::test]
+async fn handshakes_with_the_same_host_go_one_after_another() {
+    // RFC 6455 §4.1
+    let server = RawServer::open().await;
+    let client = client();
+    let connecting = [to(&server), to(&server)].map(|request| {
+        let client = client.clone();
+        tokio::spawn(async move { client.connect(request).await })
+    });
+    let (mut first, request) = server.request().await;
+    // Whoever comes now was not held back by the client.
+    server.has_no_client().await;
+    first.write(request.switching("")).await;
+    let _second = server.opened().await;
+    for connection in connecting {
+        assert!(within(connection).await.unwrap().is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_or_is_given_up_makes_way_for_the_next() {
+    let server = RawServer::open().await;
+    let client = client();
+    let connect = || {
+        let (client, request) = (client.clone(), to(&server));
+        tokio::spawn(async move { client.connect(request).await })
+    };
+    let given_up = connect();
+    let first = server.request().await;
+    let (failing, good) = (connect(), connect());
+    given_up.abort();
+    drop(first);
+    server.request().await.0.write("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
+    let _peer = server.opened().await;
+    assert!(matches!(within(failing).await.unwrap(), Err(ConnectError::HttpResponse(_))));
+    assert!(within(good).await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn handshakes_overlap_where_serialize_handshakes_is_off() {
+    let server = RawServer::open().await;
+    let client = with(ClientConfig::default().serialize_handshakes(false));
+    let connecting = [to(&server), to(&server)].map(|request| {
+        let client = client.clone();
+        tokio::spawn(async move { client.connect(request).await })
+    });
+    let (mut first, first_asks) = server.request().await;
+    let (mut second, second_asks) = server.request().await;
+    first.write(first_asks.switching("")).await;
+    second.write(second_asks.switching("")).await;
+    for connection in connecting {
+        assert!(within(connection).await.unwrap().is_ok());
+    }
 }

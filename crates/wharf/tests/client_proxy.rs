@@ -1,5 +1,7 @@
 //! Through an HTTP proxy, by CONNECT.
 
+#![expect(clippy::unwrap_used, reason = "what the tests share is part of them")]
+
 #[cfg(feature = "tls")]
 #[path = "support/certificates.rs"]
 mod certificates;
@@ -10,7 +12,7 @@ mod support;
 use raw_server::{Peer, RawServer, Request};
 use support::within;
 use tokio::net::TcpStream;
-use wharf::{Client, ClientConfig, ConnectError, Connection, Message, Proxy, ProxyError, UrlError};
+use wharf::{Client, ClientConfig, ConnectError, Connection, Proxy, ProxyError, UrlError};
 
 fn at(proxy: &RawServer) -> Proxy {
     Proxy::new(format!("http://127.0.0.1:{}", proxy.port())).unwrap()
@@ -79,6 +81,7 @@ async fn k7_1_a_connect_proxy_gets_the_credentials_and_the_server_does_not() {
 
 #[tokio::test]
 async fn k7_1_a_proxy_that_refuses_is_a_failure_with_its_answer() {
+    // RFC 6455 §4.1
     let (result, ()) = served(async |mut peer, _| {
         peer.write(
             "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\
@@ -127,7 +130,7 @@ async fn k7_1_a_proxy_that_says_nothing_is_given_up_after_connect_timeout() {
 #[cfg(feature = "tls")]
 #[tokio::test]
 async fn k7_1_tls_goes_through_the_proxy_to_the_server() {
-    use wharf::{HttpServer, Server, ServerConfig};
+    use wharf::{HttpServer, Message, Server, ServerConfig};
 
     let certificates = certificates::Certificates::of_localhost();
     let https = HttpServer::builder().tls(certificates.server()).bind("127.0.0.1:0").await.unwrap();

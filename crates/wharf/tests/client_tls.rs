@@ -1,5 +1,6 @@
 //! TLS, on both ends.
 #![cfg(feature = "tls")]
+#![expect(clippy::unwrap_used, reason = "what the tests share is part of them")]
 
 #[path = "support/certificates.rs"]
 mod certificates;
@@ -121,6 +122,7 @@ impl Handler for Echo {
 
 #[tokio::test]
 async fn s2_3_one_plain_and_one_tls_server_in_one_mount_echo_on_ws_and_wss() {
+    // RFC 6455 §10.6
     let certificates = Certificates::of_localhost();
     let http = HttpServer::bind("127.0.0.1:0").await.unwrap();
     let https = HttpServer::builder().tls(certificates.server()).bind("127.0.0.1:0").await.unwrap();
@@ -279,7 +281,7 @@ async fn the_client_names_the_host_and_speaks_only_through_tls() {
         connection.send("second").await.unwrap();
         connection.closed().await
     };
-    let (ending, received) = within(async { tokio::join!(talking, serving) }).await;
+    let (ending, received) = within(async { tokio::join!(talking, Box::pin(serving)) }).await;
     assert!(ending.is_clean(), "{ending:?}");
     assert_eq!(received, b"second");
 }
@@ -374,6 +376,7 @@ async fn a_closing_server_does_not_wait_for_tls_handshakes() {
 
 #[tokio::test]
 async fn plain_http_on_a_tls_port_gets_no_answer_and_disturbs_nobody() {
+    // RFC 6455 §4.2.2
     let site = SecureSite::open().await;
     let mut plain = TcpStream::connect(site.address()).await.unwrap();
     plain.write_all(handshake("").as_bytes()).await.unwrap();

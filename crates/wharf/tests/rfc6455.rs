@@ -170,14 +170,11 @@ async fn a_client_sends_nothing_behind_its_handshake_before_the_answer() {
     assert_eq!(within(stream.read_u8()).await.unwrap(), 0x81);
 }
 
-#[tokio::test]
-async fn what_is_not_ascii_in_a_url_is_never_sent() {
+#[test]
+fn a_host_that_is_not_ascii_is_never_looked_up() {
     // RFC 6455 §11.1.1, §11.1.2
-    let client = wharf::Client::new(wharf::ClientConfig::default()).unwrap();
     for scheme in ["ws", "wss"] {
         wharf::ConnectRequest::new(format!("{scheme}://b\u{fc}cher.example/")).unwrap_err();
-        // Refused before anything is resolved or sent.
-        let error = within(client.connect(format!("{scheme}://127.0.0.1:1/\u{e9}"))).await.unwrap_err();
-        assert!(matches!(error, wharf::ConnectError::Request(_) | wharf::ConnectError::Url(_)), "{error:?}");
+        assert!(wharf::ConnectRequest::new(format!("{scheme}://xn--bcher-kva.example/")).is_ok());
     }
 }

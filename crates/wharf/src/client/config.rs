@@ -43,6 +43,13 @@ pub struct ClientConfig {
     /// The reference has no such limit: there a server that accepts TCP and says nothing is waited for without end.
     pub connect_timeout: Duration,
 
+    /// Whether handshakes with the same host wait for each other, as RFC 6455 §4.1 demands. Default true.
+    ///
+    /// The time in the queue does not count towards [`connect_timeout`](Self::connect_timeout), which bounds each of those
+    /// before. Without, any number are under way at once: for whoever loads a server of their own, or opens many
+    /// connections over a long way.
+    pub serialize_handshakes: bool,
+
     /// The HTTP proxy to connect through, `wss://` and `ws://` alike. Default none: the environment is not read.
     pub proxy: Option<Proxy>,
 
@@ -158,6 +165,7 @@ impl Default for ClientConfig {
         Self {
             websocket_version: Version::V13,
             connect_timeout: Duration::from_secs(20),
+            serialize_handshakes: true,
             proxy: None,
             #[cfg(feature = "tls")]
             tls: ClientTls::default(),
@@ -203,6 +211,7 @@ macro_rules! setters {
 setters! {
     websocket_version: Version,
     connect_timeout: Duration,
+    serialize_handshakes: bool,
     proxy: Option<Proxy>,
     max_response_body_size: usize,
     max_received_frame_size: usize,

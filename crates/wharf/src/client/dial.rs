@@ -10,12 +10,15 @@ use tokio::time::sleep;
 
 use super::error::ConnectError;
 
-/// Resolves `host` and connects to the first of its addresses that answers; without one the attempt fails
-/// (RFC 6455 §4.1 item 4).
-pub(super) async fn dial(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+/// The addresses of `host`, in the order in which to try them.
+pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
     let resolved = lookup_host((host, port)).await;
-    let addresses = resolved.map_err(|source| ConnectError::Resolve { host: host.to_owned(), source })?;
-    connect(alternate(addresses)).await.map_err(|source| ConnectError::Tcp { host: host.to_owned(), source })
+    resolved.map(alternate).map_err(|source| ConnectError::Resolve { host: host.to_owned(), source })
+}
+
+/// Connects to the first of `host`'s addresses that answers; without one the attempt fails (RFC 6455 §4.1 item 4).
+pub(super) async fn dial(host: &str, addresses: Vec<SocketAddr>) -> Result<TcpStream, ConnectError> {
+    connect(addresses).await.map_err(|source| ConnectError::Tcp { host: host.to_owned(), source })
 }
 
 /// Tries the addresses in turn, a further one when the last has failed or [`HEAD_START`] has passed. The first

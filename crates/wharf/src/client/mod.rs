@@ -7,6 +7,7 @@ mod http_response;
 mod opening;
 mod proxy;
 mod request;
+mod turns;
 
 use std::fmt;
 use std::sync::Arc;
@@ -85,6 +86,9 @@ impl Client {
     /// a name has several addresses, they are tried in turn, a new one every 250 ms, and the first to answer is
     /// taken (after RFC 8305).
     ///
+    /// Of several that connect to the same host at once, one after the other makes its handshake, unless
+    /// [`serialize_handshakes`](ClientConfig::serialize_handshakes) is off.
+    ///
     /// Cancel safe: dropping the future gives up, and closes the socket.
     ///
     /// # Errors
@@ -161,7 +165,7 @@ impl Owner for Inner {
     fn connection_gone(&self, _: &Arc<Shared>, _: &Ending) {}
 }
 
-/// A strong source, so that nobody who gives the data can predict it (RFC 6455 §5.3, §10.3). The thread's own generator is one, seeded by the system. It
+/// From a strong source (RFC 6455 §5.3, §10.3). The thread's own generator is one, seeded by the system. It
 /// makes no system call for a frame, and costs a connection no memory.
 fn masking_key() -> MaskingKey {
     MaskingKey(rand::random())

@@ -9,11 +9,12 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::config::ClientConfig;
-use super::dial::dial;
+use super::dial::{dial, resolve};
 use super::error::ConnectError;
 use super::http_response::{Reader, ResponseError};
 use super::proxy::Proxy;
-use super::request::ConnectRequest;
+use super::request::{ConnectRequest, Target};
+use super::turns::{Host, Turn, Turns};
 use crate::driver::Stream;
 use crate::proto::handshake::{Accepted, ClientRequest, HttpVersion, ResponseHead, Version, verify};
 #[cfg(feature = "tls")]
@@ -25,6 +26,8 @@ pub(super) struct Settings {
     connect_timeout: Duration,
     proxy: Option<Proxy>,
     max_response_body_size: usize,
+    /// Where handshakes with the same host are to wait for each other.
+    turns: Option<Turns>,
     #[cfg(feature = "tls")]
     tls: Connector,
 }
@@ -46,19 +49,24 @@ impl Settings {
             connect_timeout: config.connect_timeout,
             proxy: config.proxy,
             max_response_body_size: config.max_response_body_size,
+            turns: config.serialize_handshakes.then(Turns::default),
             #[cfg(feature = "tls")]
             tls: Connector::new(config.tls),
         }
     }
 
-    /// Makes the connection that `request` asks for.
+    /// Makes the connection that `request` asks for (RFC 6455 §4.1); whatever fails, the stream is dropped, and no other is
+    /// tried (RFC 6455 §7.2.1).
     pub(super) async fn open(&self, request: ConnectRequest) -> Result<Opened, ConnectError> {
         let (handshake, bytes) = request.handshake(self.version)?;
-        let deadline = Deadline { at: Instant::now() + self.connect_timeout, limit: self.connect_timeout };
+        let mut deadline =
+            Deadline { at: Instant::now() + self.connect_timeout, limit: self.connect_timeout };
         let target = &request.target;
         let (host, port) =
             self.proxy.as_ref().map_or((&target.host, target.port), |proxy| (&proxy.host, proxy.port));
-        let mut tcp = deadline.bound("TCP", dial(host, port)).await??;
+        let addresses = deadline.bound("the host's address", resolve(host, port)).await??;
+        let _turn = self.turn(target, &addresses, &mut deadline).await;
+        let mut tcp = deadline.bound("TCP", dial(host, addresses)).await??;
         // The request is one write, and its answer is waited for: to hold it back could only cost time.
         let peer = tcp.set_nodelay(true).and_then(|()| tcp.peer_addr()).map_err(ConnectError::Lost)?;
         if let Some(proxy) = &self.proxy {
@@ -75,6 +83,22 @@ impl Settings {
         Ok(Opened { stream, already_read, protocol: accepted.protocol, version: self.version, peer })
     }
 
+    /// Waits until no other handshake with the host is under way (RFC 6455 §4.1), which takes nothing off the deadline.
+    async fn turn(&self, target: &Target, addresses: &[SocketAddr], deadline: &mut Deadline) -> Option<Turn> {
+        let turns = self.turns.as_ref()?;
+        // The least, because resolvers change the order of a name's addresses from one time to the next.
+        let address = addresses
+            .iter()
+            .map(|address| address.ip().to_canonical())
+            .min()
+            .filter(|_| self.proxy.is_none());
+        let host = address.map_or_else(|| Host::Name(target.host.clone()), Host::Address);
+        let asked = Instant::now();
+        let turn = turns.take(host).await;
+        deadline.at += asked.elapsed();
+        Some(turn)
+    }
+
     #[cfg(feature = "tls")]
     async fn secure(&self, host: &str, tcp: TcpStream, deadline: Deadline) -> Result<Stream, ConnectError> {
         let connecting = self.tls.connect(host, tcp);
@@ -87,7 +111,7 @@ impl Settings {
         Err(ConnectError::TlsUnavailable)
     }
 
-    /// Sends the request and reads the answer: what it says, and what came behind it. Nothing else is sent before
+    /// Sends the request and reads the answer: what it says, and what came behind it. Nothing is sent meanwhile
     /// (RFC 6455 §4.1), and an answer that is not right fails the attempt (RFC 6455 §7.2.1).
     async fn shake_hands<S>(
         &self,

@@ -1,5 +1,6 @@
 //! What to connect to, and what to say there.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -42,7 +43,8 @@ pub(super) struct Target {
 }
 
 impl ConnectRequest {
-    /// To a URL that begins with `ws://` or `wss://`.
+    /// To a URL that begins with `ws://` or `wss://` (RFC 6455 §3). What its path and query may not hold as it is, such as a
+    /// blank or a letter that is not ASCII, is sent percent-encoded; a host has to be ASCII (`xn--…`).
     ///
     /// # Errors
     /// [`UrlError`]: no such URL, or one with a fragment or credentials.
@@ -80,7 +82,7 @@ impl ConnectRequest {
         self
     }
 
-    /// The handshake that is sent, with a nonce of its own (RFC 6455 §4.1 item 7).
+    /// The handshake that is sent, with a nonce from a strong source (RFC 6455 §4.1, §10.3).
     pub(super) fn handshake(&self, version: Version) -> Result<(ClientRequest, Vec<u8>), ClientRequestError> {
         let mut handshake = ClientRequest::new(&self.target.authority, &self.target.resource, rand::random());
         handshake.version = version;
@@ -139,9 +141,9 @@ impl TryFrom<&String> for ConnectRequest {
 }
 
 impl Target {
-    /// A URL by RFC 6455 §4.1 item 1; it is a URI, whose characters are ASCII (RFC 6455 §11.1.1, §11.1.2).
+    /// The parts of a URL, each of them valid (RFC 6455 §3, §4.1 item 1), and ASCII in the end (RFC 6455 §11.1.1, §11.1.2).
     fn new(url: &str) -> Result<Self, UrlError> {
-        let uri = parse(url)?;
+        let uri = parse(&escaped(url))?;
         let is_secure = match uri.scheme_str() {
             Some("ws") => false,
             Some("wss") => true,
@@ -168,6 +170,34 @@ impl Target {
         }
     }
 }
+
+/// The URL with what path and query may not hold as it is in percent-encoded form (RFC 6455 §11.1.1, §11.1.2). A host in
+/// Unicode is left as it is, and refused: the tables that it takes are larger than all the rest of this crate.
+fn escaped(url: &str) -> Cow<'_, str> {
+    let authority = url.find("://").map_or(0, |scheme| scheme + 3);
+    let Some(path) = url[authority..].find(['/', '?']).map(|at| authority + at) else { return url.into() };
+    let (front, path) = url.split_at(path);
+    // A line end is nobody's character, but somebody's attempt: it stays, and is refused.
+    let is_excluded = |byte: u8| {
+        matches!(byte, b' ' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80..)
+    };
+    if !path.bytes().any(is_excluded) {
+        return url.into();
+    }
+    let mut escaped = front.to_owned();
+    for byte in path.bytes() {
+        if is_excluded(byte) {
+            escaped.push('%');
+            escaped.extend([byte >> 4, byte & 15].map(|digit| char::from(HEX_DIGITS[usize::from(digit)])));
+        } else {
+            escaped.push(char::from(byte));
+        }
+    }
+    escaped.into()
+}
+
+/// RFC 3986 §2.1 prefers capitals.
+const HEX_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
 /// An absolute URL without a fragment and without credentials.
 pub(super) fn parse(url: &str) -> Result<Uri, UrlError> {

@@ -96,7 +96,7 @@ pub(crate) enum Security {
 }
 
 /// Makes the TLS handshake, which is part of the opening handshake's time. `None` where it fails or is late: rustls has
-/// told the client why it failed. A closing server ends those under way at once, since they have asked for nothing yet.
+/// told the client why it failed (RFC 6455 §4.2.2). A closing server ends those under way at once, since they have asked for nothing yet.
 #[cfg(feature = "tls")]
 async fn secure<S>(
     stream: S,

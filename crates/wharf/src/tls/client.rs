@@ -16,7 +16,7 @@ use super::stream::TlsStream;
 use super::{ALPN, TlsError, certificates, provider, rustls_error};
 use crate::client::ConnectError;
 
-/// Which servers a [`Client`](crate::Client) believes to be who they say, on `wss://`. By default those whom the system
+/// Which servers a [`Client`](crate::Client) believes to be who they say, on `wss://` (RFC 6455 §10.6). By default those whom the system
 /// believes: its root certificates are read once, when they are first needed.
 #[derive(Clone, Default)]
 pub struct ClientTls {

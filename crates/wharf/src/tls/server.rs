@@ -10,7 +10,8 @@ use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 
 use super::{ALPN, TlsError, certificates, provider};
 
-/// How an [`HttpServer`](crate::HttpServer) proves who it is: what makes it one of `https://` and `wss://`.
+/// How an [`HttpServer`](crate::HttpServer) proves who it is: what makes it one of `https://` and `wss://`
+/// (RFC 6455 §10.6).
 ///
 /// ```no_run
 /// use wharf::{HttpServer, ServerTls};
