@@ -29,7 +29,7 @@
 //! [`Server`] is mounted on one [`HttpServer`] or several and tells [`Event`]s. A [`Request`] is accepted or rejected.
 //! An accepted one is a [`Connection`], which receives through [`Connection::recv`] in ordinary async code, or through
 //! a [`Handler`] that is called in place, without a queue or a copy. [`ServerConfig`] has every option, its default,
-//! and what happens when it bites.
+//! and what happens when it bites; with the feature `serde` it can come from a file.
 
 pub(crate) use wharf_proto as proto;
 
