@@ -11,6 +11,7 @@ use crate::proto::handshake::{ClientRequestError, HeadError, VerifyError};
 /// A client has no connection. No socket is left open.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[doc(alias = "connectFailed")]
 pub enum ConnectError {
     /// The URL is none of a WebSocket. Nothing was sent.
     #[error(transparent)]

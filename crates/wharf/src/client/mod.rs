@@ -94,6 +94,7 @@ impl Client {
     /// # Errors
     /// [`ConnectError`], one variant a stage. All stages together take at most
     /// [`connect_timeout`](ClientConfig::connect_timeout).
+    #[doc(alias = "abort")]
     pub async fn connect<R>(&self, request: R) -> Result<Connection, ConnectError>
     where
         R: TryInto<ConnectRequest>,
