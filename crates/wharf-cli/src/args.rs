@@ -10,6 +10,7 @@ use std::{env, io};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
+use crate::connect::Connect;
 use crate::options::ServerOptions;
 
 /// Parses the program's arguments. Without a command, they are those of `serve`.
@@ -37,7 +38,7 @@ pub(crate) fn fail(message: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// A WebSocket server. Without a command it serves, as `wharf serve` does.
+/// A WebSocket server and client. Without a command it serves, as `wharf serve` does.
 #[derive(Debug, Parser)]
 #[command(name = "wharf", version, args_conflicts_with_subcommands = true)]
 struct Program {
@@ -51,6 +52,8 @@ struct Program {
 pub(crate) enum Command {
     /// Serve WebSocket endpoints, and a page to try them with.
     Serve(Serve),
+    /// Talk to a WebSocket endpoint, on a terminal or in a pipe.
+    Connect(Connect),
 }
 
 /// What `wharf serve` can be told.

@@ -1,6 +1,7 @@
-//! The program `wharf`: a WebSocket server to start and use.
+//! The program `wharf`: a WebSocket server to start and use, and a client to try any with.
 
 mod args;
+mod connect;
 mod options;
 mod serve;
 
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     };
     let result = match command {
         Command::Serve(serve) => runtime.block_on(serve::run(serve)),
+        Command::Connect(options) => return runtime.block_on(connect::run(options)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

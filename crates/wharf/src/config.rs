@@ -202,7 +202,8 @@ pub struct ServerConfig {
     /// that does not read can make the server hold.
     pub max_buffered_amount: usize,
 
-    /// How many received messages may wait for `recv` on one connection. Default 256.
+    /// How many received messages, or frames where they are not assembled, may wait for `recv` on one connection.
+    /// Default 256.
     ///
     /// With that many waiting, reading stops until `recv` has taken some, and TCP holds the peer back.
     pub max_unread_messages: usize,

@@ -102,8 +102,19 @@ impl Connection {
     /// none.
     ///
     /// There is no `Sink`, because a handle that is cloned cannot reserve room for one of its clones; where code takes one,
-    /// `futures_util::sink::unfold(connection, async |connection, message: Message| …)` around [`send`](Self::send)
-    /// makes it. Nor need a connection be split: clone it.
+    /// `futures_util::sink::unfold` around [`send`](Self::send) makes it. Nor need a connection be split: clone it.
+    ///
+    /// ```no_run
+    /// use futures_util::{StreamExt, sink};
+    /// use wharf::{Connection, Message};
+    ///
+    /// # async fn echo(connection: Connection) -> Result<(), wharf::SendError> {
+    /// let sink = sink::unfold(connection.clone(), async |connection: Connection, message: Message| {
+    ///     connection.send(message).await.map(|()| connection)
+    /// });
+    /// connection.messages().map(Ok).forward(sink).await
+    /// # }
+    /// ```
     pub fn messages(&self) -> impl Stream<Item = Message> + Send + Unpin + use<> {
         Box::pin(stream::unfold(self.clone(), async |connection| {
             let message = connection.recv().await?;

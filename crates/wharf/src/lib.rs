@@ -28,8 +28,9 @@
 //!
 //! [`Server`] is mounted on one [`HttpServer`] or several and tells [`Event`]s. A [`Request`] is accepted or rejected.
 //! An accepted one is a [`Connection`], which receives through [`Connection::recv`] in ordinary async code, or through
-//! a [`Handler`] that is called in place, without a queue or a copy. [`ServerConfig`] has every option, its default,
-//! and what happens when it bites; with the feature `serde` it can come from a file.
+//! a [`Handler`] that is called in place, without a queue or a copy. A message too long to hold is read through
+//! [`Connection::recv_reader`] and written through [`Connection::message_writer`]. [`ServerConfig`] has every option, its
+//! default, and what happens when it bites; with the feature `serde` it can come from a file.
 
 pub(crate) use wharf_proto as proto;
 

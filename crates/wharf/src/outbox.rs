@@ -332,12 +332,19 @@ impl Outbox {
         let mut state = self.lock();
         let taken = std::mem::take(&mut state.commands);
         if state.phase == Phase::Open && matches!(state.unfinished, Unfinished::Handlers) {
-            let (control, data): (Vec<_>, Vec<_>) = taken.into_iter().partition(Command::is_control);
-            let weight: usize = control.iter().map(Command::weight).sum();
-            state.unsent += weight;
-            state.queued -= weight;
-            state.commands = data;
-            return control;
+            let mut passing = Vec::new();
+            for command in taken {
+                // Whoever waits for a message to leave waits behind it.
+                let stays = matches!(command, Command::Flush(_)) && !state.commands.is_empty();
+                if stays || !command.is_control() {
+                    state.commands.push(command);
+                } else {
+                    state.unsent += command.weight();
+                    state.queued -= command.weight();
+                    passing.push(command);
+                }
+            }
+            return passing;
         }
         state.unsent += state.queued;
         state.queued = 0;

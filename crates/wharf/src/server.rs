@@ -192,7 +192,8 @@ impl Server {
     }
 
     /// Sends a message to every open connection. It is framed once, not once a connection. Connections that are
-    /// closing are passed over, and so are those whose output is full; the answer tells how many.
+    /// closing are passed over, and so are those whose output is full or that send another message in parts; the answer
+    /// tells how many.
     #[doc(alias = "broadcastUTF")]
     #[doc(alias = "broadcastBytes")]
     pub fn broadcast(&self, message: impl Into<Message>) -> Broadcast {
@@ -267,7 +268,8 @@ impl fmt::Debug for Server {
 pub struct Broadcast {
     /// Connections that the message was queued for.
     pub sent: usize,
-    /// Connections that were passed over because as much waits for them as `max_buffered_amount` allows.
+    /// Connections that were passed over because as much waits for them as `max_buffered_amount` allows, or
+    /// because another message is being sent to them in parts.
     pub full: usize,
 }
 

@@ -5,6 +5,7 @@ mod support;
 use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::{StreamExt, sink};
 use support::{Client, Site, binary, bytes_of, close, text, waits, within};
 use wharf::{Cause, CloseCode, Connection, Ending, Message, ServerConfig, TrySendError};
 
@@ -224,6 +225,23 @@ async fn c12_7_a_paused_connection_whose_peer_lives_is_not_dropped() {
     client.send([text("alive"), close(1000, "")]).await;
     connection.resume();
     assert_eq!(within(connection.recv()).await, Some("alive".into()));
+}
+
+#[tokio::test]
+async fn messages_can_be_taken_as_a_stream_and_sent_through_a_sink() {
+    let site = Site::open().await;
+    let (mut client, connection) = site.pair().await;
+    let sink = sink::unfold(connection.clone(), async |connection: Connection, message: Message| {
+        connection.send(message).await.map(|()| connection)
+    });
+    let mut messages = connection.messages();
+    assert!(waits(pin!(messages.next())), "nothing has come");
+    client.send([text("a"), binary("b")]).await;
+    let echoing = tokio::spawn(messages.map(Ok).forward(sink));
+    assert_eq!(client.frame().await, text("a"));
+    assert_eq!(client.frame().await, binary("b"));
+    client.send([close(1000, "")]).await;
+    within(echoing).await.expect("no panic").unwrap();
 }
 
 #[tokio::test]

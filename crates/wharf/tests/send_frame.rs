@@ -209,12 +209,15 @@ async fn messages_from_elsewhere_wait_for_the_end_of_a_handlers_message() {
     let refused = connection.try_send_frame(frame(true, Opcode::Continuation, ""));
     assert_eq!(refused, Err(SendFrameError::Invalid(ProtocolError::UnexpectedContinuation)));
     let mut waiting = pin!(connection.send("late"));
-    assert!(waits(waiting.as_mut()));
+    let mut flushing = pin!(connection.flush());
+    assert!(waits(waiting.as_mut()) && waits(flushing.as_mut()));
     connection.ping("passes").unwrap();
     assert_eq!(client.frame().await, ping("passes"));
+    assert!(waits(flushing.as_mut()), "what was queued before has not left");
     client.send([text("end")]).await;
     assert_eq!(client.frame().await, continuation("b"));
     assert_eq!(client.frame().await, text("queued before"));
+    within(flushing).await.unwrap();
     within(waiting).await.unwrap();
     assert_eq!(client.frame().await, text("late"));
 }
@@ -239,4 +242,37 @@ async fn a_handler_is_refused_within_a_message_from_elsewhere() {
     within(connection.send("free")).await.unwrap();
     assert_eq!(client.frame().await, continuation("b"));
     assert_eq!(client.frame().await, text("free"));
+}
+
+#[tokio::test]
+async fn a_message_whose_end_is_queued_and_not_sent_is_still_unfinished_for_a_handler() {
+    let site = Site::open().await;
+    let acts = Acts(|context: &mut Context<'_>, _: &str| {
+        context.connection().try_send_frame(frame(true, Opcode::Continuation, "b")).unwrap();
+        let begin = Frame::new(false, Opcode::Text, b"");
+        assert_eq!(context.send_frame(&begin), Err(CommandError::MessageUnfinished));
+        context.connection().try_send("after it").unwrap();
+    });
+    let (mut client, connection) = site.pair_with(acts).await;
+    within(connection.send_frame(frame(false, Opcode::Text, "a"))).await.unwrap();
+    assert_eq!(client.frame().await, text("a").more_follows());
+    client.send([text("go")]).await;
+    assert_eq!(client.frame().await, continuation("b"));
+    assert_eq!(client.frame().await, text("after it"), "nothing is held back");
+}
+
+#[tokio::test]
+async fn a_close_does_not_wait_for_a_handlers_message_and_what_waited_for_it_is_not_sent() {
+    let site = Site::open().await;
+    let acts = Acts(|context: &mut Context<'_>, _: &str| {
+        context.connection().try_send("never sent").unwrap();
+        context.send_frame(&Frame::new(false, Opcode::Text, b"a")).unwrap();
+    });
+    let (mut client, connection) = site.pair_with(acts).await;
+    client.send([text("go")]).await;
+    assert_eq!(client.frame().await, text("a").more_follows());
+    connection.close(CloseCode::NORMAL, Some("")).unwrap();
+    assert_eq!(client.frame().await, close(1000, ""));
+    within(connection.drained()).await;
+    assert_eq!(connection.buffered_amount(), 0);
 }

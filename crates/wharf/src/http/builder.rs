@@ -140,6 +140,8 @@ impl HttpServerBuilder {
     ///
     /// It runs on the tokio runtime that this is called on.
     ///
+    /// Cancel safe: dropped before it returns, nothing is listened on.
+    ///
     /// # Errors
     /// An option without meaning ([`io::ErrorKind::InvalidInput`], with a [`ConfigError`] that names it), or an
     /// address that cannot be resolved or not be listened on.

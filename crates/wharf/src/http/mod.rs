@@ -75,6 +75,8 @@ pub(crate) enum Phase {
 impl HttpServer {
     /// Listens on `addr` with the defaults of [`HttpServer::builder`]. Port 0 takes any that is free.
     ///
+    /// Cancel safe: dropped before it returns, nothing is listened on.
+    ///
     /// # Errors
     /// The address cannot be resolved or not be listened on.
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
@@ -96,8 +98,9 @@ impl HttpServer {
 
     /// [`close`](Self::close)s, and waits until no HTTP connection is left.
     ///
-    /// This takes [`HttpServerBuilder::shutdown_timeout`] at most: what is left then is dropped. Dropping the
-    /// future loses nothing but the waiting.
+    /// This takes [`HttpServerBuilder::shutdown_timeout`] at most: what is left then is dropped.
+    ///
+    /// Cancel safe: dropped before it returns, only the waiting is lost.
     pub async fn shut_down(&self) {
         self.inner.close();
         self.inner.stop.closed().await;

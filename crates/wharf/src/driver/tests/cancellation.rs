@@ -258,6 +258,7 @@ fn close(executor: &mut Executor, pair: &Pair, at_client: &Log, progress: &Progr
         (has_all && client.is_connected()).then(|| {
             let client = client.clone();
             Box::pin(async move {
+                client.flush().await.unwrap();
                 client.drained().await;
                 client.close(CloseCode::NORMAL, None).unwrap();
             }) as Operation
