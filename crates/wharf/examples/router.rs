@@ -23,16 +23,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     router.mount("/shout", "upper", |request| shout(request, str::to_uppercase))?;
     router.mount("/shout", "lower", |request| shout(request, str::to_lowercase))?;
 
-    let routes = router.clone();
+    let to_open = router.clone();
     router.mount("/open", "*", move |request| {
         // It may be open already.
-        let _ = routes.mount("/secret", "*", |request| say(request, "Well hidden."));
+        let _ = to_open.mount("/secret", "*", |request| say(request, "Well hidden."));
         say(request, "/secret is open")
     })?;
-    let routes = router.clone();
+    let to_close = router.clone();
     router.mount("/close", "*", move |request| {
         // It may be closed already.
-        let _ = routes.unmount("/secret", "*");
+        let _ = to_close.unmount("/secret", "*");
         say(request, "/secret is closed")
     })?;
 

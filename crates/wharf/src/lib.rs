@@ -19,7 +19,8 @@
 //! server.mount([&http])?;
 //! while let Some(event) = server.next_event().await {
 //!     if let Event::Request(request) = event {
-//!         request.accept_with(Accept::new(), Echo)?;
+//!         // Fails where the request was decided before, such as by a deadline: the server goes on.
+//!         let _ = request.accept_with(Accept::new(), Echo);
 //!     }
 //! }
 //! # Ok(())
