@@ -201,7 +201,7 @@ impl fmt::Display for Time {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{CommandFactory, Parser};
 
     use super::*;
 
@@ -218,6 +218,16 @@ mod tests {
     #[test]
     fn without_flags_the_options_are_the_librarys_defaults() {
         assert_eq!(config(&[]), ServerConfig::default());
+    }
+
+    #[test]
+    fn every_option_of_the_library_has_a_flag() {
+        let command = Flags::command();
+        let flags: Vec<_> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+        let options = serde_json::to_value(ServerConfig::default()).unwrap();
+        for option in options.as_object().unwrap().keys() {
+            assert!(flags.contains(&option.replace('_', "-").as_str()), "{option}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! it write its reports. `conformance/autobahn/run-client` runs it.
 //!
 //! ```sh
-//! cargo run --example autobahn_client ws://127.0.0.1:9001
+//! cargo run -p wharf --example autobahn_client ws://127.0.0.1:9001
 //! ```
 
 use std::error::Error;

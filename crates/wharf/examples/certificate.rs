@@ -2,7 +2,7 @@
 //! and `key.pem` for a server.
 //!
 //! ```sh
-//! cargo run --example certificate DIRECTORY
+//! cargo run -p wharf --example certificate DIRECTORY
 //! ```
 
 use std::error::Error;

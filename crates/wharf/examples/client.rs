@@ -1,8 +1,8 @@
 //! A client: sends each line of standard input as a text, and prints what comes back.
 //!
 //! ```sh
-//! cargo run --example client ws://127.0.0.1:9001/echo
-//! cargo run --example client wss://example.com/chat chat.v2 chat.v1
+//! cargo run -p wharf --example client ws://127.0.0.1:9001/echo
+//! cargo run -p wharf --example client wss://example.com/chat chat.v2 chat.v1
 //! ```
 //!
 //! What follows the URL are subprotocols to ask for. At the end of the input it closes, and waits for the server's answer.

@@ -30,24 +30,28 @@ pub(crate) async fn serve(http: &HttpServer, file: PathBuf) -> Result<(), Error>
     let mut waiting: Option<Connection> = None;
     while let Some(event) = server.next_event().await {
         let Event::Request(request) = event else { continue };
-        match request.path() {
-            "/relay" => {
-                let connection = request.accept(Accept::new())?;
-                let Some(other) = waiting.take().filter(Connection::is_connected) else {
-                    waiting = Some(connection);
-                    continue;
-                };
-                tokio::spawn(relay(other.clone(), connection.clone()));
-                tokio::spawn(relay(connection, other));
-            }
+        let path = request.path().to_owned();
+        if !["/relay", "/file", "/upload"].contains(&&*path) {
+            // Fails, as accepting does, where the request was decided before, such as by a deadline.
+            let _ = request.reject(Rejection::new(404));
+            continue;
+        }
+        let Ok(connection) = request.accept(Accept::new()) else { continue };
+        match &*path {
             "/file" => {
-                let (connection, file) = (request.accept(Accept::new())?, file.clone());
+                let file = file.clone();
                 tokio::spawn(async move { send_file(connection, &file).await });
             }
             "/upload" => {
-                tokio::spawn(count(request.accept(Accept::new())?));
+                tokio::spawn(count(connection));
             }
-            _ => request.reject(Rejection::new(404))?,
+            _ => match waiting.take().filter(Connection::is_connected) {
+                None => waiting = Some(connection),
+                Some(other) => {
+                    tokio::spawn(relay(other.clone(), connection.clone()));
+                    tokio::spawn(relay(connection, other));
+                }
+            },
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 //! languages can hold their servers against it (`conformance/clients/servers.test.js`).
 //!
 //! ```sh
-//! cargo run --example scripted_client URL [--protocol NAME]... [--origin ORIGIN] [--header NAME VALUE]... [--root PEM]
+//! cargo run -p wharf --example scripted_client URL [--protocol NAME]... [--origin ORIGIN] [--header NAME VALUE]... [--root PEM]
 //! ```
 //!
 //! | it reads | and |

@@ -19,7 +19,8 @@
 //! server.mount([&http])?;
 //! while let Some(event) = server.next_event().await {
 //!     if let Event::Request(request) = event {
-//!         request.accept_with(Accept::new(), Echo)?;
+//!         // Fails where the request was decided before, such as by a deadline: the server goes on.
+//!         let _ = request.accept_with(Accept::new(), Echo);
 //!     }
 //! }
 //! # Ok(())
@@ -29,8 +30,9 @@
 //! [`Server`] is mounted on one [`HttpServer`] or several and tells [`Event`]s. A [`Request`] is accepted or rejected.
 //! An accepted one is a [`Connection`], which receives through [`Connection::recv`] in ordinary async code, or through
 //! a [`Handler`] that is called in place, without a queue or a copy. A message too long to hold is read through
-//! [`Connection::recv_reader`] and written through [`Connection::message_writer`]. [`ServerConfig`] has every option, its default,
-//! and what happens when it bites.
+//! [`Connection::recv_reader`] and written through [`Connection::message_writer`]. A [`Router`] gives requests to handlers by
+//! path and subprotocol. [`ServerConfig`] has every option, its default, and what happens when it bites; with the feature
+//! `serde` it can come from a file.
 //!
 //! A [`Client`] connects to any WebSocket server, and what it gives is a [`Connection`], too. With the feature `tls`, which
 //! is on by default, both ends speak `wss://`: [`ServerTls`] and [`ClientTls`].
@@ -98,3 +100,8 @@ pub use proto::handshake::{
 pub use proto::{
     Close, CloseCode, CloseError, CommandError, Message, MessageKind, MessageRef, ProtocolError,
 };
+
+/// The examples of the guide for those who come from the npm package `websocket`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/from-node-websocket.md")]
+struct FromNodeWebsocket;

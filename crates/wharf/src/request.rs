@@ -179,7 +179,8 @@ impl Request {
         &self.handshake.host
     }
 
-    /// The request target as sent: not decoded, with its query.
+    /// The request target as sent: not decoded, with its query. No target has a fragment (RFC 9112 §3.2); one that is sent
+    /// all the same is left out, here and in [`query`](Self::query).
     pub fn resource(&self) -> &str {
         &self.handshake.resource
     }

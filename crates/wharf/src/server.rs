@@ -30,8 +30,10 @@ use crate::registry::Registry;
 /// let server = Server::new(ServerConfig::default());
 /// server.mount([&http])?;
 /// while let Some(event) = server.next_event().await {
-///     if let Event::Request(request) = event {
-///         let connection = request.accept(Accept::new())?;
+///     // An accept fails where the request was decided before, such as by a deadline.
+///     if let Event::Request(request) = event
+///         && let Ok(connection) = request.accept(Accept::new())
+///     {
 ///         tokio::spawn(async move {
 ///             while let Some(message) = connection.recv().await {
 ///                 if connection.send(message).await.is_err() {

@@ -1,5 +1,6 @@
 //! `ServerConfig` in files: the feature `serde`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use wharf::{ServerConfig, UNLIMITED};
@@ -59,6 +60,15 @@ fn o19_1_the_default_configuration_is_written_with_exactly_these_names_and_value
     assert_eq!(toml::to_string(&ServerConfig::default()).unwrap(), DEFAULT);
     let json = serde_json::to_value(ServerConfig::default()).unwrap();
     assert_eq!(json, serde_json::to_value(toml::from_str::<toml::Table>(DEFAULT).unwrap()).unwrap());
+}
+
+#[test]
+fn every_option_has_its_name_in_files() {
+    let printed = format!("{:#?}", ServerConfig::default());
+    let fields: BTreeSet<_> =
+        printed.lines().filter_map(|line| line.trim().split_once(": ")).map(|(name, _)| name).collect();
+    let written = toml::from_str::<toml::Table>(DEFAULT).unwrap();
+    assert_eq!(written.keys().map(String::as_str).collect::<BTreeSet<_>>(), fields);
 }
 
 #[test]

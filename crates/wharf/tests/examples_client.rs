@@ -2,68 +2,13 @@
 
 #![cfg(feature = "tls")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+#[path = "support/example.rs"]
+mod example;
+
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 
-/// An example while it runs; it ends with its test.
-struct Example {
-    process: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-}
-
-impl Example {
-    fn start(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut process = Command::new(path_of(name))
-            .args(arguments)
-            .envs(environment.iter().copied())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("`cargo build --examples` has built it");
-        let input = process.stdin.take();
-        let output = BufReader::new(process.stdout.take().expect("it is piped"));
-        Self { process, input, output }
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.output.read_line(&mut line).expect("a line of text");
-        line.trim_end().to_owned()
-    }
-
-    fn write(&mut self, line: &str) {
-        let input = self.input.as_mut().expect("not ended yet");
-        writeln!(input, "{line}").expect("it reads");
-    }
-
-    fn end_input(&mut self) {
-        self.input = None;
-    }
-
-    /// The rest of what it says, and whether it ended well.
-    fn finish(mut self) -> (String, bool) {
-        let mut rest = String::new();
-        self.output.read_to_string(&mut rest).expect("text");
-        let status = self.process.wait().expect("it has ended");
-        (rest.trim_end().to_owned(), status.success())
-    }
-}
-
-impl Drop for Example {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Beside the folder that the test itself is in.
-fn path_of(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("it has a path");
-    let deps = test.parent().expect("it lies in a folder");
-    deps.with_file_name("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
-}
+use example::{Example, path_of};
 
 /// A folder of this test's own, with a certificate in it.
 fn certificate(name: &str) -> PathBuf {

@@ -199,6 +199,43 @@ async fn o5_disabled_it_is_ignored_where_messages_are_not_fragmented() {
     assert_eq!(sent(&mut client).await, [(Opcode::Text, true, 25)]);
 }
 
+/// How soon the kernel probes the peer of the server's end, in hundredths of a second, or `None` where it never does:
+/// the kernel's own table is the only place outside of the server where that can be seen (proc(5), `/proc/net/tcp`).
+#[cfg(target_os = "linux")]
+fn kernel_keepalive(client: &Client) -> Option<u64> {
+    let server = client.stream.peer_addr().expect("a live socket").port();
+    let peer = client.stream.local_addr().expect("a live socket").port();
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux has it");
+    let ends = |line: &&str| {
+        let mut columns = line.split_ascii_whitespace().skip(1);
+        let mut ends_with =
+            |port: u16| columns.next().is_some_and(|end| end.ends_with(&format!(":{port:04X}")));
+        ends_with(server) && ends_with(peer)
+    };
+    let timer = table.lines().find(ends)?.split_ascii_whitespace().nth(5)?;
+    let (kind, when) = timer.split_once(':')?;
+    (kind == "02").then(|| u64::from_str_radix(when, 16).expect("a number"))
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn o10_effect_the_kernel_probes_the_peer_of_an_accepted_connection_after_the_interval() {
+    let native = ServerConfig::default().use_native_keepalive(true);
+    let (mut client, connection) = Site::with(native.clone()).await.pair().await;
+    // The answer to a message comes after its driver has set the socket's options.
+    client.send([text("x")]).await;
+    assert_eq!(within(connection.recv()).await, Some("x".into()));
+    let soon = kernel_keepalive(&client).expect("the kernel has a timer");
+    assert!((1000..=2000).contains(&soon), "{soon}");
+
+    for config in [ServerConfig::default(), native.keepalive(false)] {
+        let (mut client, connection) = Site::with(config).await.pair().await;
+        client.send([text("x")]).await;
+        assert_eq!(within(connection.recv()).await, Some("x".into()));
+        assert_eq!(kernel_keepalive(&client), None);
+    }
+}
+
 /// Passes messages on, and is told of no frame.
 struct NoFrames(mpsc::UnboundedSender<Message>);
 

@@ -51,6 +51,7 @@ pub struct ClientConfig {
     pub serialize_handshakes: bool,
 
     /// The HTTP proxy to connect through, `wss://` and `ws://` alike. Default none: the environment is not read.
+    #[doc(alias = "requestOptions")]
     pub proxy: Option<Proxy>,
 
     /// Whom to believe on `wss://`. Default: whom the system believes.

@@ -171,7 +171,11 @@ pub struct Client {
 
 impl Client {
     pub async fn connect(http: &HttpServer) -> Self {
-        let stream = TcpStream::connect(http.local_addr()).await.expect("the server listens");
+        Self::to(http.local_addr()).await
+    }
+
+    pub async fn to(address: impl tokio::net::ToSocketAddrs) -> Self {
+        let stream = TcpStream::connect(address).await.expect("the server listens");
         stream.set_nodelay(true).expect("a live socket");
         Self { stream, unread: Vec::new() }
     }
