@@ -10,7 +10,7 @@
 //! | `text WORDS` | sends a text |
 //! | `binary LENGTH` | sends as many bytes, in fragments of 16 KiB |
 //! | `ping WORDS` | pings |
-//! | `close CODE [REASON]` | closes |
+//! | `close CODE [REASON]` | closes, without a reason with the code's own |
 //!
 //! It says `open PROTOCOL`, `pong WORDS`, `closed CODE REASON` and, where there is no connection, `status CODE LOCATION` or
 //! `failed WHY`.
@@ -91,8 +91,11 @@ async fn obey(connection: &Connection, line: &str) -> Result<(), Box<dyn Error>>
         "binary" => connection.send(vec![0xa5; rest.parse()?]).await?,
         "ping" => connection.ping(rest.to_owned())?,
         "close" => {
-            let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
-            connection.close(CloseCode::new(code.parse()?), Some(reason))?;
+            let (code, reason) = match rest.split_once(' ') {
+                Some((code, reason)) => (code, Some(reason)),
+                None => (rest, None),
+            };
+            connection.close(CloseCode::new(code.parse()?), reason)?;
         }
         _ => return Err(format!("there is no command {command}").into()),
     }

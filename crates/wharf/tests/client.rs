@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raw_server::{RawServer, Request, plain, plain_close};
-use support::{Site, within};
+use support::{Site, until, within};
 use tokio::sync::mpsc;
 use wharf::{
     Accept, Cause, Client, ClientConfig, ClientRequestError, CloseCode, ConnectError, ConnectRequest,
@@ -573,6 +573,7 @@ async fn the_client_waits_for_the_server_to_end_tcp() {
     connection.close(CloseCode::NORMAL, Some("bye")).unwrap();
     assert_eq!(peer.frame().await.payload, b"\x03\xe8bye");
     peer.write(plain_close(1000, "bye")).await;
+    until(|| connection.ending().is_some()).await;
     assert!(!peer.has_news().await, "the client leaves the end of TCP to the server");
     peer.end().await;
     peer.sees_end().await;

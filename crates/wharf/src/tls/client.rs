@@ -16,8 +16,9 @@ use super::stream::TlsStream;
 use super::{ALPN, TlsError, certificates, provider, rustls_error};
 use crate::client::ConnectError;
 
-/// Which servers a [`Client`](crate::Client) believes to be who they say, on `wss://` (RFC 6455 §10.6). By default those whom the system
-/// believes: its root certificates are read once, when they are first needed.
+/// Which servers a [`Client`](crate::Client) believes to be who they say, on `wss://` (RFC 6455 §10.6). By default those
+/// whom the system believes: its root certificates are read once, when they are first needed, or those in the file that
+/// the environment variable `SSL_CERT_FILE` names.
 #[derive(Clone, Default)]
 pub struct ClientTls {
     /// `None`: the system's roots.

@@ -161,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         assert_eq!(self.next().await, None);
     }
 
-    /// Whether anything, bytes or the end, has come.
+    /// Whether anything, bytes or the end, has come. The time is for the runtime to look at its sockets, no more.
     pub async fn has_news(&mut self) -> bool {
         let reading = self.stream.read_buf(&mut self.unread);
         tokio::time::timeout(std::time::Duration::from_millis(1), reading).await.is_ok()
