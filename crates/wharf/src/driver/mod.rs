@@ -63,7 +63,7 @@ pub(crate) struct Driver<S> {
 }
 
 /// What an idle connection's task takes, beside what tokio adds; `Shared` has a budget of its own.
-const _: () = assert!(size_of::<Driver<tokio::net::TcpStream>>() <= 360);
+const _: () = assert!(size_of::<Driver<tokio::net::TcpStream>>() <= 344);
 
 /// After so many reads in a row others of the same worker get their turn.
 const READS_A_TURN: usize = 16;

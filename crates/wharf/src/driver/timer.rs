@@ -11,26 +11,26 @@ use tokio::time::Sleep;
 /// with every read, costs nothing: the timer fires, finds nothing due, and is armed anew.
 #[derive(Debug, Default)]
 pub(super) struct Timer {
-    armed: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// It knows its own deadline: to keep that beside it would cost each connection 16 bytes.
+    armed: Option<Pin<Box<Sleep>>>,
 }
 
 impl Timer {
     /// Sees to it that the task is woken at `deadline`.
     pub(super) fn arm(&mut self, deadline: Option<Instant>, now: Instant, cx: &mut Context<'_>) {
         let Some(deadline) = deadline else { return };
-        match &mut self.armed {
-            Some((armed, _)) if *armed > now && *armed <= deadline => return,
-            Some((armed, sleep)) => {
-                *armed = deadline;
+        let sleep = match &mut self.armed {
+            Some(sleep) => {
+                let armed = sleep.deadline().into_std();
+                if armed > now && armed <= deadline {
+                    return;
+                }
                 sleep.as_mut().reset(deadline.into());
+                sleep
             }
-            None => {
-                self.armed = Some((deadline, Box::pin(tokio::time::sleep_until(deadline.into()))));
-            }
-        }
-        if let Some((_, sleep)) = &mut self.armed
-            && sleep.as_mut().poll(cx).is_ready()
-        {
+            none => none.insert(Box::pin(tokio::time::sleep_until(deadline.into()))),
+        };
+        if sleep.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
     }
