@@ -1,3 +1,5 @@
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 
 export function launchChromium() {
@@ -44,4 +46,12 @@ export async function whenOpen(tab) {
 /** Waits for an element that shows this text or pattern. */
 export async function shows(tab, selector, text) {
   await tab.locator(selector).filter({ hasText: text }).first().waitFor();
+}
+
+/** What axe finds in the way of people who cannot see, point or hear. */
+export async function barriers(tab) {
+  const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+  await tab.evaluate(`${axe}; undefined`);
+  const { violations } = await tab.evaluate(() => window.axe.run());
+  return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target} ${node.failureSummary}`));
 }

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { launchChromium, openPage, openTab, shows, whenOpen } from "./chromium.js";
+import { barriers, launchChromium, openPage, openTab, shows, whenOpen } from "./chromium.js";
 import { startProxy } from "./proxy.js";
 import { startWharf } from "../wharf.mjs";
 
@@ -261,10 +259,3 @@ test("the page works under a path of a proxy", async (t) => {
   assert.deepEqual(tab.problems, []);
   await tab.close();
 });
-
-async function barriers(tab) {
-  const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-  await tab.evaluate(`${axe}; undefined`);
-  const { violations } = await tab.evaluate(() => window.axe.run());
-  return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target} ${node.failureSummary}`));
-}

@@ -1,7 +1,7 @@
 // The example `whiteboard` in two pages, and what a third one sees that comes later.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launchChromium, openTab, shows } from "./chromium.js";
+import { barriers, launchChromium, openTab, shows } from "./chromium.js";
 import { startServer } from "../wharf.mjs";
 
 let browser;
@@ -16,8 +16,8 @@ after(async () => {
   await whiteboard?.end();
 });
 
-async function openBoard(url = whiteboard.url) {
-  const tab = await openTab(browser);
+async function openBoard(url = whiteboard.url, options = {}) {
+  const tab = await openTab(browser, options);
   await tab.goto(url);
   await tab.locator("#state[data-state=open]").waitFor();
   return tab;
@@ -100,6 +100,48 @@ test("a page whose server comes back connects anew and sees what is drawn then",
   await hasColor(tab, [200, 200], BLUE);
   await tab.close();
   await second.end();
+});
+
+test("a finger draws, and a tap leaves a dot, on a screen of 320 pixels", async () => {
+  const tab = await openBoard(whiteboard.url, { hasTouch: true, viewport: { width: 320, height: 640 } });
+  const other = await openBoard();
+  const box = await tab.locator("#board").boundingBox();
+  const at = (x, y) => ({ x: box.x + (x * box.width) / 1000, y: box.y + (y * box.height) / 600 });
+  await tab.locator("#width").fill("20");
+
+  const dot = at(500, 450);
+  await tab.touchscreen.tap(dot.x, dot.y);
+  const screen = await tab.context().newCDPSession(tab);
+  const touch = (type, ...touchPoints) => screen.send("Input.dispatchTouchEvent", { type, touchPoints });
+  await touch("touchStart", at(600, 400));
+  for (const x of [650, 700, 750]) {
+    await touch("touchMove", at(x, 400));
+  }
+  await touch("touchEnd");
+  for (const board of [tab, other]) {
+    await hasColor(board, [500, 450], BLUE);
+    await hasColor(board, [675, 400], BLUE);
+    assert.deepEqual(board.problems, []);
+  }
+  assert.ok(await tab.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth));
+  await Promise.all([tab.close(), other.close()]);
+});
+
+test("a keyboard alone reaches every control, clears the board, and axe finds no barrier", async () => {
+  const tab = await openBoard();
+  await stroke(tab, [100, 500], [300, 500]);
+  await hasColor(tab, [200, 500], BLUE);
+  assert.deepEqual(await barriers(tab), []);
+  const reached = [];
+  while (reached.at(-1) !== "clear") {
+    assert.ok(reached.length < 8, `the way to Clear is short: ${reached}`);
+    await tab.keyboard.press("Tab");
+    reached.push(await tab.evaluate(() => document.activeElement.id));
+  }
+  assert.ok(reached.includes("color") && reached.includes("width"), `${reached}`);
+  await tab.keyboard.press("Enter");
+  await hasColor(tab, [200, 500], NOTHING);
+  await tab.close();
 });
 
 test("what is no drawing ends its own connection alone", async () => {

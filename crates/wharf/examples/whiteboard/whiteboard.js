@@ -39,10 +39,15 @@ function say(name, text) {
 }
 
 function draw({ points: [fromX, fromY, toX, toY], color, width }) {
-  ink.strokeStyle = color;
+  ink.strokeStyle = ink.fillStyle = color;
   ink.lineWidth = width;
   ink.lineCap = "round";
   ink.beginPath();
+  if (fromX === toX && fromY === toY) {
+    // A tap: a canvas draws nothing for a line without length.
+    ink.arc(fromX, fromY, width / 2, 0, 2 * Math.PI);
+    return ink.fill();
+  }
   ink.moveTo(fromX, fromY);
   ink.lineTo(toX, toY);
   ink.stroke();

@@ -191,20 +191,21 @@ impl Router {
     /// The first route that fits, the subprotocol that it does so by, and what its path names.
     fn find(&self, request: &Request) -> Option<(Arc<Route>, Option<String>, Parameters)> {
         let routes = lock(&self.shared.routes);
-        let first_for = |protocol: Option<&str>| {
-            routes
-                .iter()
-                .filter(|route| route.protocol.fits(protocol))
-                .find_map(|route| Some((route.clone(), route.path.matches(request.path())?)))
-        };
+        // Paths once, not once a subprotocol: how many of those are offered is the client's choice.
+        let mut fitting: Vec<_> = routes
+            .iter()
+            .filter_map(|route| route.path.matches(request.path()).map(|parameters| (route, parameters)))
+            .collect();
+        let first_for =
+            |protocol: Option<&str>| fitting.iter().position(|(route, _)| route.protocol.fits(protocol));
         let offered = request.requested_protocols();
-        if offered.is_empty() {
-            return first_for(None).map(|(route, parameters)| (route, None, parameters));
-        }
-        offered.into_iter().find_map(|protocol| {
-            let (route, parameters) = first_for(Some(&protocol))?;
-            Some((route, Some(protocol), parameters))
-        })
+        let (at, protocol) = if offered.is_empty() {
+            (first_for(None)?, None)
+        } else {
+            offered.into_iter().find_map(|protocol| Some((first_for(Some(&protocol))?, Some(protocol))))?
+        };
+        let (route, parameters) = fitting.swap_remove(at);
+        Some((route.clone(), protocol, parameters))
     }
 }
 
