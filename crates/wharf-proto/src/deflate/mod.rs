@@ -1,0 +1,57 @@
+//! permessage-deflate: messages that are compressed one by one (RFC 7692).
+//!
+//! `negotiation` is its part of the opening handshake: what one side offers, the other agrees to or declines.
+//! What was agreed goes into a connection with `Connection::with_deflate`.
+//!
+//! A side that takes its context over from message to message compresses better, and needs memory for each connection, of
+//! which a [`ContextMemory`] bounds the sum. A side that does not needs none: its compressors belong to the thread.
+
+mod memory;
+mod negotiation;
+mod window_bits;
+
+use std::time::Duration;
+
+pub use memory::{ContextMemory, Reservation};
+pub use negotiation::{NAME, Negotiated};
+pub use window_bits::{WindowBits, WindowBitsError};
+
+/// How one side compresses, and what it is ready to agree to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How hard to compress: 1 (fast) to 9 (small).
+    pub level: u8,
+    /// How much memory to spend on finding repetitions: 1 to 9.
+    pub memory_level: u8,
+    /// Messages below this length, in bytes, are not compressed.
+    pub threshold: usize,
+    /// Whether the server may refer back to messages that it sent before (RFC 7692 §7.1.1.1).
+    pub server_context_takeover: bool,
+    /// Whether the client may (RFC 7692 §7.1.1.2).
+    pub client_context_takeover: bool,
+    /// How far the server may refer back (RFC 7692 §7.1.2.1).
+    pub server_max_window_bits: WindowBits,
+    /// How far the client may (RFC 7692 §7.1.2.2).
+    pub client_max_window_bits: WindowBits,
+    /// How long a compressor that is kept for one connection may be unused, before its memory is given back.
+    pub idle_timeout: Duration,
+}
+
+/// What both sides agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// What the server sends.
+    pub server: Direction,
+    /// What the client sends.
+    pub client: Direction,
+}
+
+/// What was agreed on for the messages of one side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Direction {
+    /// Whether a message may refer back to those before it (RFC 7692 §7.1.1).
+    pub context_takeover: bool,
+    /// Over how many bytes, as the exponent of 2, it may refer back (RFC 7692 §7.1.2): 8 to 15. One who cannot compress
+    /// with 8 sends uncompressed messages.
+    pub window_bits: u8,
+}
