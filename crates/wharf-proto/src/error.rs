@@ -77,6 +77,9 @@ pub enum ProtocolError {
         /// What is allowed.
         limit: u32,
     },
+    /// A compressed message that is no stream of deflate blocks, or ends within one (RFC 7692 §7.2.2).
+    #[error("Invalid compressed data.")]
+    CorruptCompression,
     /// Text, or a close reason, that is not UTF-8 (RFC 6455 §8.1).
     #[error("Invalid UTF-8 Data Received")]
     InvalidUtf8,
@@ -95,7 +98,7 @@ impl ProtocolError {
     /// The code that the connection ends with (RFC 6455 §7.4.1).
     pub const fn close_code(&self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 => CloseCode::INVALID_DATA,
+            Self::InvalidUtf8 | Self::CorruptCompression => CloseCode::INVALID_DATA,
             Self::TooManyFragments { .. } => CloseCode::POLICY_VIOLATION,
             Self::FrameTooLarge { .. } | Self::MessageTooLarge { .. } => CloseCode::MESSAGE_TOO_BIG,
             _ => CloseCode::PROTOCOL_ERROR,
@@ -124,6 +127,9 @@ pub enum CommandError {
     /// A message is sent frame by frame and has not ended: no other may begin (RFC 6455 §5.4).
     #[error("a message is being sent frame by frame, and no other may begin before its end")]
     MessageUnfinished,
+    /// A message was compressed once for many, in a way that this connection has not agreed on.
+    #[error("the message is compressed in a way that was not agreed on for this connection")]
+    NotAgreed,
     /// A frame composed by hand that the peer would refuse.
     #[error("the frame would break the protocol: {0}")]
     InvalidFrame(#[from] ProtocolError),

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::deflate::inflate::{self, Inflating, Sink};
+use crate::deflate::window::Window;
 use crate::error::ProtocolError;
 use crate::frame::Opcode;
 use crate::limits::Limits;
@@ -163,6 +165,44 @@ pub(crate) struct PartialMessage {
     /// What the headers so far announce together, in bytes.
     announced: u64,
     fragments: u32,
+    /// Of a compressed message: what inflates it, and how many bytes came of that.
+    inflating: Option<Box<Inflating>>,
+    inflated: u64,
+    /// How many they may be.
+    max_inflated: u64,
+}
+
+/// What a message is inflated with, piece by piece.
+pub(crate) struct Inflation<'a> {
+    /// What it may refer back to beyond itself.
+    pub(crate) window: Option<&'a mut Window>,
+    /// Memory that is used meanwhile, and grows to a piece at most.
+    pub(crate) scratch: &'a mut Vec<u8>,
+    pub(crate) limits: &'a Limits,
+}
+
+/// Takes what is inflated of a message.
+struct Pieces<'a> {
+    message: &'a mut PartialMessage,
+    piece: &'a mut [u8],
+    limits: &'a Limits,
+}
+
+impl Sink for Pieces<'_> {
+    fn room(&mut self) -> Result<&mut [u8], ProtocolError> {
+        Ok(self.piece)
+    }
+
+    fn made(&mut self, len: usize) -> Result<(), ProtocolError> {
+        self.message.append_inflated(&self.piece[..len], self.limits)
+    }
+}
+
+fn piece_of(scratch: &mut Vec<u8>) -> &mut [u8] {
+    if scratch.len() < inflate::PIECE {
+        scratch.resize(inflate::PIECE, 0);
+    }
+    &mut scratch[..inflate::PIECE]
 }
 
 /// What is kept of a message until it ends.
@@ -197,17 +237,30 @@ impl PartialMessage {
             (_, true) => Content::Binary(Vec::new()),
             (_, false) => Content::FramesOfBinary { frame: Vec::new() },
         };
-        Self { content, announced: 0, fragments: 0 }
+        Self { content, ..Self::begin_discarded() }
+    }
+
+    /// Says that what comes is compressed.
+    pub(crate) fn inflate_with(&mut self, inflating: Inflating) {
+        self.inflating = Some(Box::new(inflating));
     }
 
     /// A message of which only the order of its frames matters.
     pub(crate) const fn begin_discarded() -> Self {
-        Self { content: Content::Discarded, announced: 0, fragments: 0 }
+        Self {
+            content: Content::Discarded,
+            announced: 0,
+            fragments: 0,
+            inflating: None,
+            inflated: 0,
+            max_inflated: 0,
+        }
     }
 
     /// Forgets what has come and what will.
     pub(crate) fn discard(&mut self) {
         self.content = Content::Discarded;
+        self.inflating = None;
     }
 
     /// Counts a fragment by its header (RFC 6455 §10.4). The limits on the sum are for what is assembled: frames that
@@ -220,6 +273,7 @@ impl PartialMessage {
     ) -> Result<(), ProtocolError> {
         self.announced = self.announced.saturating_add(payload_len);
         self.fragments = self.fragments.saturating_add(1);
+        self.max_inflated = limits.max_inflated_size(is_whole);
         if matches!(self.content, Content::Discarded) {
             return Ok(());
         }
@@ -227,7 +281,9 @@ impl PartialMessage {
         if is_assembled && self.fragments > limits.max_fragments {
             return Err(ProtocolError::TooManyFragments { limit: limits.max_fragments });
         }
-        if is_assembled && !is_whole && self.announced > limits.max_message_size {
+        // What it is inflated to has a limit of its own. Data that cannot be compressed is a little longer in blocks.
+        let surplus = if self.inflating.is_some() { limits.max_message_size / 8 + 1024 } else { 0 };
+        if is_assembled && !is_whole && self.announced > limits.max_message_size.saturating_add(surplus) {
             return Err(ProtocolError::MessageTooLarge {
                 length: self.announced,
                 limit: limits.max_message_size,
@@ -236,19 +292,40 @@ impl PartialMessage {
         Ok(())
     }
 
-    /// Takes the next bytes, unmasked, of a fragment's payload, wherever frames and reads were cut (RFC 6455 §5.4).
-    pub(crate) fn append(&mut self, chunk: &[u8]) -> Result<(), ProtocolError> {
-        match &mut self.content {
-            Content::Text { text, split } => split.check(chunk, |complete| text.push_str(complete))?,
-            Content::Binary(bytes) => bytes.extend_from_slice(chunk),
-            Content::FramesOfText { frame, split } => {
-                split.check(chunk, |_| ())?;
-                frame.extend_from_slice(chunk);
+    /// Takes the next bytes, unmasked, of a fragment's payload, wherever frames and reads were cut (RFC 6455 §5.4). Where
+    /// they are compressed they are inflated by way of `scratch`; what comes of it is bounded while it does.
+    pub(crate) fn append(&mut self, chunk: &[u8], inflation: Inflation<'_>) -> Result<(), ProtocolError> {
+        let Some(mut inflating) = self.inflating.take() else { return self.content.append(chunk) };
+        let Inflation { window, scratch, limits } = inflation;
+        inflating.inflate(chunk, window, &mut Pieces { message: self, piece: piece_of(scratch), limits })?;
+        self.inflating = Some(inflating);
+        Ok(())
+    }
+
+    /// The last byte of the message has come.
+    pub(crate) fn finish(&mut self, inflation: Inflation<'_>) -> Result<(), ProtocolError> {
+        let Some(inflating) = self.inflating.take() else { return Ok(()) };
+        let Inflation { window, scratch, limits } = inflation;
+        inflating.finish(window, &mut Pieces { message: self, piece: piece_of(scratch), limits })
+    }
+
+    /// Takes what was inflated, as far as it is allowed: a message has one limit, in however many frames it came; frames
+    /// that are handed on have theirs.
+    fn append_inflated(&mut self, piece: &[u8], limits: &Limits) -> Result<(), ProtocolError> {
+        self.inflated += piece.len() as u64;
+        match &self.content {
+            Content::Text { .. } | Content::Binary(_) => {
+                inflate::check(self.inflated, self.max_inflated)?;
             }
-            Content::FramesOfBinary { frame } => frame.extend_from_slice(chunk),
+            Content::FramesOfText { frame, .. } | Content::FramesOfBinary { frame } => {
+                let (length, limit) = ((frame.len() + piece.len()) as u64, limits.max_frame_size);
+                if length > limit {
+                    return Err(ProtocolError::FrameTooLarge { length, limit });
+                }
+            }
             Content::Discarded => {}
         }
-        Ok(())
+        self.content.append(piece)
     }
 
     /// The payload of the frame that has ended, where frames are handed on.
@@ -272,6 +349,22 @@ impl PartialMessage {
             Content::Binary(bytes) => Ok(Some(Message::Binary(bytes.into()))),
             Content::FramesOfText { .. } | Content::FramesOfBinary { .. } | Content::Discarded => Ok(None),
         }
+    }
+}
+
+impl Content {
+    fn append(&mut self, chunk: &[u8]) -> Result<(), ProtocolError> {
+        match self {
+            Self::Text { text, split } => split.check(chunk, |complete| text.push_str(complete))?,
+            Self::Binary(bytes) => bytes.extend_from_slice(chunk),
+            Self::FramesOfText { frame, split } => {
+                split.check(chunk, |_| ())?;
+                frame.extend_from_slice(chunk);
+            }
+            Self::FramesOfBinary { frame } => frame.extend_from_slice(chunk),
+            Self::Discarded => {}
+        }
+        Ok(())
     }
 }
 

@@ -41,7 +41,7 @@ fn wire(header: Header, payload: &[u8]) -> Vec<u8> {
 fn frames_of(mut reader: Connection, bytes: &[u8]) -> Vec<(Header, Vec<u8>)> {
     let mut bytes = bytes.to_vec();
     let (mut input, mut output, mut frames) = (Input::new(&mut bytes), Vec::new(), Vec::new());
-    while let Some(event) = reader.receive(&mut input, &mut output, Instant::now()) {
+    while let Some(event) = reader.receive(&mut input, &mut Vec::new(), &mut output, Instant::now()) {
         let Event::Frame(frame) = event else { panic!("not frame by frame: {event:?}") };
         frames.push((frame.header, frame.payload.into_owned()));
     }
@@ -186,7 +186,7 @@ fn f1_4_the_examples_of_the_rfc_are_written_and_read() {
     let mut pong = Vec::new();
     let mut client = client_with(RFC_KEY);
     let mut input = Input::new(&mut output);
-    while client.receive(&mut input, &mut pong, Instant::now()).is_some() {}
+    while client.receive(&mut input, &mut Vec::new(), &mut pong, Instant::now()).is_some() {}
     assert_eq!(pong, [&[0x8a, 0x85][..], &masked_hello[2..]].concat());
     assert_eq!(frames_of(server(), &pong)[0].1, hello);
 
@@ -246,14 +246,15 @@ fn a_received_frame_tells_its_close_code_apart_from_its_reason() {
     let mut input = Input::new(&mut bytes);
     let mut seen = Vec::new();
     while let Some(Event::Frame(frame)) =
-        server.connection.receive(&mut input, &mut server.output, server.now)
+        server.connection.receive(&mut input, &mut Vec::new(), &mut server.output, server.now)
     {
         seen.push((frame.close_code(), frame.binary_payload().to_vec(), frame.header.payload_len));
     }
     assert_eq!(seen, [(None, b"text".to_vec(), 4), (Some(CloseCode::new(4001)), b"why".to_vec(), 5)]);
     let mut server = Server::with(frame_by_frame());
     let mut bytes = empty_close().masked();
-    let event = server.connection.receive(&mut Input::new(&mut bytes), &mut server.output, server.now);
+    let mut scratch = Vec::new();
+    let event = server.connection.receive(&mut Input::new(&mut bytes), &mut scratch, &mut server.output, server.now);
     let Some(Event::Frame(frame)) = event else { panic!("{event:?}") };
     assert_eq!((frame.close_code(), frame.binary_payload()), (None, &b""[..]));
 }

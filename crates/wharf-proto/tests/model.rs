@@ -211,7 +211,7 @@ fn read<'a>(is_server: bool, assembles: bool, reads: impl IntoIterator<Item = &'
     for bytes in reads {
         let mut bytes = bytes.to_vec();
         let mut input = Input::new(&mut bytes);
-        while let Some(event) = connection.receive(&mut input, &mut output, Instant::now()) {
+        while let Some(event) = connection.receive(&mut input, &mut Vec::new(), &mut output, Instant::now()) {
             told.push(match event {
                 Event::Message(message) => match message.into_owned() {
                     Message::Text(text) => (1, true, text.into_bytes()),
@@ -417,7 +417,7 @@ impl End {
             Act::Deliver(len) => {
                 let mut bytes: Vec<u8> = self.output.drain(..len.min(self.output.len())).collect();
                 let mut input = Input::new(&mut bytes);
-                while let Some(event) = other.connection.receive(&mut input, &mut other.output, now) {
+                while let Some(event) = other.connection.receive(&mut input, &mut Vec::new(), &mut other.output, now) {
                     if let Event::Message(message) = event {
                         other.received.push(message.into_owned());
                     }

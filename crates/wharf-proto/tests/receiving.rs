@@ -62,10 +62,10 @@ fn c4_3_a_pong_can_be_cancelled() {
     let mut server = Server::open();
     let mut bytes = bytes_of(&[ping("a"), ping("b")]);
     let mut input = Input::new(&mut bytes);
-    assert!(server.connection.receive(&mut input, &mut server.output, server.now).is_some());
+    assert!(server.connection.receive(&mut input, &mut Vec::new(), &mut server.output, server.now).is_some());
     server.connection.cancel_pong();
-    assert!(server.connection.receive(&mut input, &mut server.output, server.now).is_some());
-    assert!(server.connection.receive(&mut input, &mut server.output, server.now).is_none());
+    assert!(server.connection.receive(&mut input, &mut Vec::new(), &mut server.output, server.now).is_some());
+    assert!(server.connection.receive(&mut input, &mut Vec::new(), &mut server.output, server.now).is_none());
     assert_eq!(server.answers(), [pong("b")]);
 }
 
@@ -289,7 +289,7 @@ fn k9_1_a_masked_frame_from_a_server_fails_with_1002() {
     let mut client = Connection::client(Config::default().into(), move || key, now);
     let mut bytes = text("x").masked();
     let mut output = Vec::new();
-    assert!(client.receive(&mut Input::new(&mut bytes), &mut output, now).is_none());
+    assert!(client.receive(&mut Input::new(&mut bytes), &mut Vec::new(), &mut output, now).is_none());
     assert_eq!(client.ending().map(Ending::code), Some(CloseCode::PROTOCOL_ERROR));
 }
 
@@ -307,7 +307,7 @@ fn input_left_between_two_events_is_not_lost() {
     let mut server = Server::open();
     let mut bytes = bytes_of(&[text("one"), text("two")]);
     let mut input = Input::new(&mut bytes);
-    assert!(server.connection.receive(&mut input, &mut server.output, server.now).is_some());
+    assert!(server.connection.receive(&mut input, &mut Vec::new(), &mut server.output, server.now).is_some());
     let kept = input.rest().to_vec();
     server.reads(&kept);
     assert_eq!(server.events, [message("two")]);
@@ -327,7 +327,7 @@ fn c11_5_in_frame_mode_a_message_in_one_frame_means_that_message() {
     let mut bytes = bytes_of(&[text("whole"), text("part").more_follows()]);
     let mut input = Input::new(&mut bytes);
     let mut meanings = Vec::new();
-    while let Some(event) = server.connection.receive(&mut input, &mut server.output, server.now) {
+    while let Some(event) = server.connection.receive(&mut input, &mut Vec::new(), &mut server.output, server.now) {
         let wharf_proto::connection::Event::Frame(frame) = event else { panic!("{event:?}") };
         meanings.push(frame.meaning().map(Seen::from));
     }

@@ -109,6 +109,6 @@ proptest! {
         server.reads(&wire);
         prop_assert_eq!(&server.events, &[Seen::Message(message)]);
         let mut input = Input::new(&mut wire);
-        prop_assert!(client.receive(&mut input, &mut Vec::new(), now).is_none(), "its own frames are masked");
+        prop_assert!(client.receive(&mut input, &mut Vec::new(), &mut Vec::new(), now).is_none(), "its own frames are masked");
     }
 }

@@ -27,7 +27,7 @@ fn peers_view(bytes: &[u8], piece: usize) -> Option<Ending> {
     for piece in bytes.chunks(piece) {
         let mut piece = piece.to_vec();
         let mut input = Input::new(&mut piece);
-        while client.receive(&mut input, &mut Vec::new(), now).is_some() {}
+        while client.receive(&mut input, &mut Vec::new(), &mut Vec::new(), now).is_some() {}
     }
     client.ending().cloned()
 }

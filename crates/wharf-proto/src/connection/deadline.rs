@@ -31,6 +31,8 @@ pub enum Deadline {
     PeerSilent,
     /// Output has waited for the write timeout and not moved.
     OutputStalled,
+    /// The compressor that is kept for the connection has been unused for too long.
+    CompressorIdle,
     /// The peer has not answered our Close.
     CloseUnanswered,
     /// The connection has ended, and TCP must be gone.
@@ -42,6 +44,7 @@ impl Connection {
     pub fn next_deadline(&self) -> Option<(Instant, Deadline)> {
         let stalled = self.output_waiting_since.map(|since| since + self.config.write_timeout);
         let stalled = stalled.map(|at| (at, Deadline::OutputStalled));
+        let idle = self.compressor_idle_at().map(|at| (at, Deadline::CompressorIdle));
         let other = match &self.state {
             State::Open => self.keepalive_deadline(),
             State::SendingClose { until, .. } | State::AwaitingClose { until, .. } => {
@@ -49,7 +52,7 @@ impl Connection {
             }
             State::Ended { until, .. } => return Some((*until, Deadline::Disconnect)),
         };
-        [stalled, other].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [stalled, idle, other].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// Acts on every deadline that has passed at `now`, if any: a ping goes into `output`, or the connection ends.
@@ -59,6 +62,7 @@ impl Connection {
             Deadline::Ping => self.keepalive_ping(output, now),
             Deadline::PeerSilent => self.state.lost(Cause::PeerSilent, now),
             Deadline::OutputStalled => self.state.lost(Cause::OutputStalled, now),
+            Deadline::CompressorIdle => self.forget_sent(),
             Deadline::CloseUnanswered => self.state.close_timed_out(now),
             Deadline::Disconnect => {}
         }
@@ -67,6 +71,7 @@ impl Connection {
     /// Output was written: what is left in `output` could not be, and `moved` tells whether anything could. When
     /// nothing is left, a pong that was held back goes into `output`.
     pub fn output_written(&mut self, moved: bool, output: &mut Vec<u8>, now: Instant) {
+        self.note_compressor(now);
         if output.is_empty() {
             // What left after a wait found room that the peer made: a sign of life.
             if self.output_waiting_since.take().is_some() {

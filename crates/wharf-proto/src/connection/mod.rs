@@ -18,8 +18,8 @@
 //! let mut connection = Connection::server(Arc::new(Config::default()), now);
 //! // The masked "Hello" of RFC 6455 §5.7, as a driver would read it from a socket.
 //! let mut read = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
-//! let (mut input, mut output) = (Input::new(&mut read), Vec::new());
-//! while let Some(event) = connection.receive(&mut input, &mut output, now) {
+//! let (mut input, mut scratch, mut output) = (Input::new(&mut read), Vec::new(), Vec::new());
+//! while let Some(event) = connection.receive(&mut input, &mut scratch, &mut output, now) {
 //!     if let Event::Message(message) = event {
 //!         connection.send(message.as_ref(), &mut output)?;
 //!     }
@@ -28,6 +28,7 @@
 //! # Ok::<(), wharf_proto::CommandError>(())
 //! ```
 
+mod compression;
 mod config;
 mod deadline;
 mod fragments;
@@ -48,6 +49,7 @@ pub use receive::{Event, Frame};
 pub use send::PreparedMessage;
 pub use state::{Cause, Ending, Side, Teardown};
 
+use crate::frame::MAX_CONTROL_PAYLOAD;
 use crate::mask::MaskingKey;
 use receive::Reading;
 use state::State;
@@ -61,15 +63,39 @@ pub struct Connection {
     state: State,
     reading: Reading,
     /// The payload of the latest ping that is not answered yet.
-    owed_pong: Option<Box<[u8]>>,
+    owed_pong: Option<Box<ControlPayload>>,
     keepalive: deadline::Keepalive,
     is_paused: bool,
     /// What was sent, in frames composed by hand.
     sent: FrameSequence,
+    /// Where the opening handshake agreed on it.
+    compression: Option<compression::Compression>,
     /// When output that could not be written at once last moved.
     output_waiting_since: Option<Instant>,
     /// On a client, where its masking keys come from; a server does not mask (RFC 6455 §5.1).
-    masking_keys: Option<Box<dyn FnMut() -> MaskingKey + Send>>,
+    masking_keys: Option<Box<MaskingKeys>>,
+}
+
+/// Behind a thin pointer, because a server has none.
+struct MaskingKeys(Box<dyn FnMut() -> MaskingKey + Send>);
+
+/// What a control frame holds, behind a thin pointer, because few connections owe a pong.
+struct ControlPayload {
+    bytes: [u8; MAX_CONTROL_PAYLOAD],
+    len: u8,
+}
+
+impl ControlPayload {
+    fn new(payload: &[u8]) -> Self {
+        let mut bytes = [0; MAX_CONTROL_PAYLOAD];
+        let len = payload.len().min(bytes.len());
+        bytes[..len].copy_from_slice(&payload[..len]);
+        Self { bytes, len: len.to_le_bytes()[0] }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
 }
 
 const _: () = assert!(size_of::<Connection>() <= 192, "an idle connection is to stay small");
@@ -87,14 +113,10 @@ impl Connection {
         masking_keys: impl FnMut() -> MaskingKey + Send + 'static,
         now: Instant,
     ) -> Self {
-        Self::new(config, Some(Box::new(masking_keys)), now)
+        Self::new(config, Some(Box::new(MaskingKeys(Box::new(masking_keys)))), now)
     }
 
-    fn new(
-        config: Arc<Config>,
-        masking_keys: Option<Box<dyn FnMut() -> MaskingKey + Send>>,
-        now: Instant,
-    ) -> Self {
+    fn new(config: Arc<Config>, masking_keys: Option<Box<MaskingKeys>>, now: Instant) -> Self {
         let keepalive = match config.keepalive {
             Some(_) => deadline::Keepalive::Listening { since: now },
             None => deadline::Keepalive::Off,
@@ -107,6 +129,7 @@ impl Connection {
             keepalive,
             is_paused: false,
             sent: FrameSequence::default(),
+            compression: None,
             output_waiting_since: None,
             masking_keys,
         }

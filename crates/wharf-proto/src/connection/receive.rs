@@ -4,14 +4,16 @@ use std::borrow::Cow;
 use std::mem;
 use std::time::Instant;
 
-use super::Connection;
+use super::compression::Compression;
 use super::input::Input;
 use super::state::State;
+use super::{Connection, ControlPayload};
 use crate::close::{Close, CloseCode};
+use crate::deflate::inflate::{Inflating, inflate_whole};
 use crate::error::ProtocolError;
 use crate::frame::{Header, Opcode};
 use crate::mask::MaskingKey;
-use crate::message::{Message, MessageCow, MessageRef, PartialMessage};
+use crate::message::{Inflation, Message, MessageCow, MessageRef, PartialMessage};
 
 /// What came from the peer, lent out of the input where it lies there in one piece.
 #[derive(Debug, PartialEq, Eq)]
@@ -150,29 +152,47 @@ impl Connection {
     /// Pings are answered, the closing handshake is followed, and a broken rule is told to the peer, all into
     /// `output`. Payloads are unmasked in place, so `input` is changed. Once the connection has
     /// [ended](Self::ending), all input is thrown away, also what follows a broken rule (RFC 6455 §7.1.7).
-    pub fn receive<'i>(
+    ///
+    /// A compressed message is inflated into `scratch`, and lent out of it. What lies there before does not matter: it is
+    /// memory that a driver shares among its connections, empty at first, which grows to the longest message so far.
+    pub fn receive<'i: 's, 's>(
         &mut self,
         input: &mut Input<'i>,
+        scratch: &'s mut Vec<u8>,
         output: &mut Vec<u8>,
         now: Instant,
-    ) -> Option<Event<'i>> {
+    ) -> Option<Event<'s>> {
         self.settle_pong(output);
         if !input.is_empty() {
             self.heard(now);
         }
-        loop {
+        let (opcode, len) = loop {
             if matches!(self.state, State::Ended { .. }) {
-                input.take_all();
-                self.reading = Reading::default();
+                self.throw_away(input);
                 return None;
             }
-            match self.take_frame(input, output, now) {
+            match self.take_frame(input, scratch, output, now) {
                 Ok(Taken::Event(event)) => return Some(event),
+                Ok(Taken::Inflated { opcode, len }) => break (opcode, len),
                 Ok(Taken::Frame) => {}
                 Ok(Taken::All) => return None,
                 Err(error) => self.fail(error, output, now),
             }
+        };
+        match whole_message(opcode, &scratch[..len]) {
+            Ok(message) => Some(Event::Message(MessageCow::Borrowed(message))),
+            Err(error) => {
+                self.fail(error, output, now);
+                self.throw_away(input);
+                None
+            }
         }
+    }
+
+    /// The connection has ended.
+    fn throw_away(&mut self, input: &mut Input<'_>) {
+        input.take_all();
+        self.reading = Reading::default();
     }
 
     /// The ping whose event was lent last is not to be answered.
@@ -193,11 +213,12 @@ impl Connection {
     fn take_frame<'i>(
         &mut self,
         input: &mut Input<'i>,
+        scratch: &mut Vec<u8>,
         output: &mut Vec<u8>,
         now: Instant,
     ) -> Result<Taken<'i>, ProtocolError> {
         if !self.reading.is_at_a_frame() {
-            return self.take_rest(input, output, now);
+            return self.take_rest(input, scratch, output, now);
         }
         let Some((header, header_len)) = self.read_header(input.rest())? else {
             return Ok(self.keep_start(input.take_all().to_vec()));
@@ -210,7 +231,7 @@ impl Connection {
             }
             input.take(header_len);
             let payload = self.begin_payload(header)?;
-            return self.take_payload(payload, input);
+            return self.take_payload(payload, input, scratch);
         };
         input.take(header_len);
         let payload = input.take(payload_len);
@@ -220,24 +241,25 @@ impl Connection {
         }
         if self.is_whole_message(&header) {
             unmask(&header, payload);
-            return whole_message(header.opcode, payload);
+            return self.take_message(&header, payload, scratch);
         }
         let unfinished = self.begin_payload(header)?;
-        self.take_payload(unfinished, &mut Input::new(payload))
+        self.take_payload(unfinished, &mut Input::new(payload), scratch)
     }
 
     /// Goes on with the frame that the end of a read cut off.
     fn take_rest<'i>(
         &mut self,
         input: &mut Input<'i>,
+        scratch: &mut Vec<u8>,
         output: &mut Vec<u8>,
         now: Instant,
     ) -> Result<Taken<'i>, ProtocolError> {
         match mem::take(&mut self.reading) {
-            Reading::Payload(payload) => self.take_payload(payload, input),
+            Reading::Payload(payload) => self.take_payload(payload, input, scratch),
             Reading::Between { start, message } => {
                 self.reading = Reading::Between { start: Vec::new(), message };
-                self.take_start(start, input, output, now)
+                self.take_start(start, input, scratch, output, now)
             }
         }
     }
@@ -247,6 +269,7 @@ impl Connection {
         &mut self,
         mut kept: Vec<u8>,
         input: &mut Input<'i>,
+        scratch: &mut Vec<u8>,
         output: &mut Vec<u8>,
         now: Instant,
     ) -> Result<Taken<'i>, ProtocolError> {
@@ -259,7 +282,7 @@ impl Connection {
         };
         if !header.opcode.is_control() {
             let payload = self.begin_payload(header)?;
-            return self.take_payload(payload, input);
+            return self.take_payload(payload, input, scratch);
         }
         let missing = header.payload_len + header_len as u64 - kept.len() as u64;
         let arrived = input.take(usize::try_from(missing).unwrap_or(usize::MAX));
@@ -278,6 +301,7 @@ impl Connection {
         &mut self,
         mut payload: UnfinishedPayload,
         input: &mut Input<'_>,
+        scratch: &mut Vec<u8>,
     ) -> Result<Taken<'i>, ProtocolError> {
         let chunk = input.take(usize::try_from(payload.remaining).unwrap_or(usize::MAX));
         if payload.header.mask.is_some() {
@@ -285,12 +309,15 @@ impl Connection {
             payload.key = payload.key.after(chunk.len());
         }
         payload.remaining -= chunk.len() as u64;
-        payload.message.append(chunk)?;
+        payload.message.append(chunk, self.inflation(scratch))?;
         if payload.remaining > 0 {
             self.reading = Reading::Payload(payload);
             return Ok(Taken::All);
         }
         let UnfinishedPayload { header, mut message, .. } = payload;
+        if header.fin {
+            message.finish(self.inflation(scratch))?;
+        }
         let frame = message.take_frame();
         let message = if header.fin {
             message.end()?
@@ -299,10 +326,37 @@ impl Connection {
             None
         };
         Ok(match (frame, message) {
-            (Some(payload), _) => Taken::Event(Event::Frame(Frame { header, payload: Cow::Owned(payload) })),
+            (Some(payload), _) => {
+                // Of a compressed message as if it were not: what the payload is, the header says.
+                let header = Header { reserved: 0, payload_len: payload.len() as u64, ..header };
+                Taken::Event(Event::Frame(Frame { header, payload: Cow::Owned(payload) }))
+            }
             (None, Some(message)) => Taken::Event(Event::Message(MessageCow::Owned(message))),
             (None, None) => Taken::Frame,
         })
+    }
+
+    /// A message of one frame that lies in the input whole.
+    fn take_message<'i>(
+        &mut self,
+        header: &Header,
+        payload: &'i [u8],
+        scratch: &mut Vec<u8>,
+    ) -> Result<Taken<'i>, ProtocolError> {
+        let opcode = header.opcode;
+        if header.rsv1() {
+            let limit = self.config.limits.max_inflated_size(true);
+            let len = inflate_whole(payload, self.window(), scratch, limit)?;
+            return Ok(Taken::Inflated { opcode, len });
+        }
+        let message = whole_message(opcode, payload)?;
+        Ok(Taken::Event(Event::Message(MessageCow::Borrowed(message))))
+    }
+
+    fn inflation<'a>(&'a mut self, scratch: &'a mut Vec<u8>) -> Inflation<'a> {
+        let Self { config, compression, .. } = self;
+        let window = compression.as_mut().and_then(Compression::window);
+        Inflation { window, scratch, limits: &config.limits }
     }
 
     /// Acts on a control frame (RFC 6455 §5.5, §6.2), which may stand between the fragments of a message
@@ -317,7 +371,7 @@ impl Connection {
         let is_open = matches!(self.state, State::Open);
         match header.opcode {
             Opcode::Close => self.peer_closed(&payload, output, now)?,
-            Opcode::Ping => self.owed_pong = Some(payload.as_ref().into()),
+            Opcode::Ping => self.owed_pong = Some(Box::new(ControlPayload::new(&payload))),
             _ => {}
         }
         if !is_open {
@@ -374,7 +428,9 @@ impl Connection {
     /// The reserved bits (RFC 6455 §5.2), and the order of fragments (RFC 6455 §5.4).
     fn judge_first_byte(&self, first: u8) -> Result<(), ProtocolError> {
         let bits = (first >> 4) & 0b111;
-        if bits != 0 {
+        // RFC 7692 §6: RSV1 is for the first frame of a message, whatever its type; on any other it has no meaning.
+        let is_compressed = bits == 0b100 && matches!(first & 0x0f, 1 | 2) && self.compression.is_some();
+        if bits != 0 && !is_compressed {
             return Err(ProtocolError::ReservedBits { bits });
         }
         match (first & 0x0f, self.reading.has_unfinished_message()) {
@@ -416,6 +472,9 @@ impl Connection {
                 PartialMessage::begin_discarded()
             })
         });
+        if header.rsv1() && matches!(self.state, State::Open) {
+            message.inflate_with(Inflating::begin(self.window().as_deref())?);
+        }
         let is_whole = header.fin && header.opcode != Opcode::Continuation;
         message.announce(header.payload_len, is_whole, &self.config.limits)?;
         let key = header.mask.unwrap_or(MaskingKey([0; 4]));
@@ -434,6 +493,8 @@ impl Connection {
 enum Taken<'i> {
     /// Something to lend.
     Event(Event<'i>),
+    /// A message that lies in the scratch memory, from its front.
+    Inflated { opcode: Opcode, len: usize },
     /// A frame, or the start of one, that brings no event.
     Frame,
     /// All there was, and the frame is not finished.
@@ -449,11 +510,11 @@ fn unmask(header: &Header, payload: &mut [u8]) {
 
 /// A message of one frame (RFC 6455 §5.4), of the type that its opcode names (RFC 6455 §6.2); text has to be UTF-8
 /// (RFC 6455 §5.6, §8.1).
-fn whole_message(opcode: Opcode, payload: &mut [u8]) -> Result<Taken<'_>, ProtocolError> {
-    let message = if opcode == Opcode::Text {
-        MessageRef::Text(std::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?)
+fn whole_message(opcode: Opcode, payload: &[u8]) -> Result<MessageRef<'_>, ProtocolError> {
+    if opcode == Opcode::Text {
+        let text = std::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?;
+        Ok(MessageRef::Text(text))
     } else {
-        MessageRef::Binary(payload)
-    };
-    Ok(Taken::Event(Event::Message(MessageCow::Borrowed(message))))
+        Ok(MessageRef::Binary(payload))
+    }
 }

@@ -5,8 +5,9 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::state::State;
-use super::{Config, Connection, Frame, RawFrame};
+use super::{Config, Connection, Frame, MaskingKeys, RawFrame};
 use crate::close::{Close, CloseCode, CloseError};
+use crate::deflate;
 use crate::error::CommandError;
 use crate::frame::{Header, MAX_CONTROL_PAYLOAD, Opcode};
 use crate::mask::MaskingKey;
@@ -22,20 +23,52 @@ impl Connection {
     /// message that is sent frame by frame.
     pub fn send(&mut self, message: MessageRef<'_>, output: &mut Vec<u8>) -> Result<(), CommandError> {
         self.check_message()?;
-        write_message(message, &self.config, output, || self.masking_keys.as_mut().map(|next| next()));
+        let Self { config, compression, masking_keys, .. } = self;
+        if let (Some(compression), Some(deflate)) = (compression, &config.deflate) {
+            let payload = message.as_bytes();
+            let sent = compression.compress(deflate, payload, |compressed| {
+                write_fragments(message.opcode(), COMPRESSED, compressed, config, output, || {
+                    next_mask(masking_keys)
+                });
+            });
+            if sent.is_some() {
+                return Ok(());
+            }
+        }
+        self.write_message(message, output);
+        Ok(())
+    }
+
+    /// Sends a message as it is, also where the handshake agreed on compression (RFC 7692 §6.1).
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    pub fn send_uncompressed(
+        &mut self,
+        message: MessageRef<'_>,
+        output: &mut Vec<u8>,
+    ) -> Result<(), CommandError> {
+        self.check_message()?;
+        self.write_message(message, output);
         Ok(())
     }
 
     /// Sends a message that was framed before, for many connections at once.
     ///
     /// # Errors
-    /// As for [`send`](Self::send).
+    /// As for [`send`](Self::send), and [`CommandError::NotAgreed`] where it was compressed for other connections.
     pub fn send_prepared(
         &mut self,
         message: &PreparedMessage,
         output: &mut Vec<u8>,
     ) -> Result<(), CommandError> {
         self.check_message()?;
+        if message
+            .window_bits
+            .is_some_and(|bits| !self.compression.as_ref().is_some_and(|own| own.takes(bits)))
+        {
+            return Err(CommandError::NotAgreed);
+        }
         output.extend_from_slice(&message.frames);
         Ok(())
     }
@@ -60,7 +93,8 @@ impl Connection {
             return Ok(());
         }
         let mask = self.next_mask();
-        write_frame(frame.header.fin, frame.header.opcode, mask, &frame.payload, output);
+        let header = Header::new(frame.header.fin, frame.header.opcode, frame.payload.len() as u64);
+        write_frame(Header { mask, ..header }, &frame.payload, output);
         Ok(())
     }
 
@@ -71,9 +105,13 @@ impl Connection {
     pub fn send_raw_frame(&mut self, frame: &RawFrame, output: &mut Vec<u8>) -> Result<(), CommandError> {
         self.check_open()?;
         self.sent.follow(frame);
+        if frame.reserved & COMPRESSED != 0 {
+            self.forget_sent();
+        }
         let first = output.len();
         let mask = self.next_mask();
-        write_frame(frame.fin, Opcode::Continuation, mask, &frame.payload, output);
+        let header = Header::new(frame.fin, Opcode::Continuation, frame.payload.len() as u64);
+        write_frame(Header { mask, ..header }, &frame.payload, output);
         // The header's type holds no reserved opcode, on purpose.
         output[first] |= ((frame.reserved & 0b111) << 4) | (frame.opcode & 0x0f);
         Ok(())
@@ -155,7 +193,7 @@ impl Connection {
         if let Some(payload) = self.owed_pong.take()
             && !matches!(self.state, State::Ended { .. })
         {
-            self.write_control(Opcode::Pong, &payload, output);
+            self.write_control(Opcode::Pong, payload.as_bytes(), output);
         }
     }
 
@@ -179,27 +217,56 @@ impl Connection {
     /// (RFC 6455 §5.5.1), with a fresh key (RFC 6455 §5.3).
     fn write_control(&mut self, opcode: Opcode, payload: &[u8], output: &mut Vec<u8>) {
         let mask = self.next_mask();
-        write_frame(true, opcode, mask, payload, output);
+        write_frame(Header { mask, ..Header::new(true, opcode, payload.len() as u64) }, payload, output);
+    }
+
+    fn write_message(&mut self, message: MessageRef<'_>, output: &mut Vec<u8>) {
+        let Self { config, masking_keys, .. } = self;
+        write_fragments(message.opcode(), 0, message.as_bytes(), config, output, || next_mask(masking_keys));
     }
 
     fn next_mask(&mut self) -> Option<MaskingKey> {
-        self.masking_keys.as_mut().map(|next| next())
+        next_mask(&mut self.masking_keys)
     }
 }
+
+fn next_mask(keys: &mut Option<Box<MaskingKeys>>) -> Option<MaskingKey> {
+    keys.as_mut().map(|keys| (keys.0)())
+}
+
+/// RSV1, on the first frame of a message, says that it is compressed (RFC 7692 §6).
+const COMPRESSED: u8 = 0b100;
 
 /// A message framed once, for connections that share a configuration. Servers only: a client masks every frame
 /// with a key of its own (RFC 6455 §5.3).
 #[derive(Clone, Debug)]
 pub struct PreparedMessage {
     frames: Bytes,
+    /// The window that it was compressed for, if it was.
+    window_bits: Option<u8>,
 }
 
 impl PreparedMessage {
     /// Frames `message` as a server with this configuration would.
     pub fn new(message: MessageRef<'_>, config: &Config) -> Self {
         let mut frames = Vec::with_capacity(message.as_bytes().len() + 16);
-        write_message(message, config, &mut frames, || None);
-        Self { frames: frames.into() }
+        write_fragments(message.opcode(), 0, message.as_bytes(), config, &mut frames, || None);
+        Self { frames: frames.into(), window_bits: None }
+    }
+
+    /// Compresses and frames `message` as a server with this configuration would, for connections whose server agreed to
+    /// take no context over and to refer back over these `window_bits`. What is not worth it is only framed.
+    pub fn compressed(message: MessageRef<'_>, config: &Config, window_bits: u8) -> Self {
+        let payload = message.as_bytes();
+        let compressed = || {
+            let parameters = deflate::parameters_for(payload, config.deflate.as_ref()?, window_bits)?;
+            deflate::compress_alone(parameters, payload, |compressed| {
+                let mut frames = Vec::with_capacity(compressed.len() + 16);
+                write_fragments(message.opcode(), COMPRESSED, compressed, config, &mut frames, || None);
+                Self { frames: frames.into(), window_bits: Some(window_bits) }
+            })
+        };
+        compressed().unwrap_or_else(|| Self::new(message, config))
     }
 
     /// What it takes on the wire, in bytes.
@@ -212,33 +279,36 @@ impl PreparedMessage {
 /// that pings and does not read costs us no more than a pong. More than one read can fill with answers.
 const PONGS_WAIT_ABOVE: usize = 128 * 1024;
 
-/// RFC 6455 §5.4: the fragments in their order, with nothing between them. The first has the message's opcode, the last has
-/// FIN (RFC 6455 §6.1).
-fn write_message(
-    message: MessageRef<'_>,
+/// RFC 6455 §5.4: the fragments in their order, with nothing between them. The first has the message's opcode, and alone its
+/// reserved bits (RFC 7692 §6.1); the last has FIN (RFC 6455 §6.1).
+fn write_fragments(
+    opcode: Opcode,
+    reserved: u8,
+    payload: &[u8],
     config: &Config,
     output: &mut Vec<u8>,
     mut next_key: impl FnMut() -> Option<MaskingKey>,
 ) {
-    let payload = message.as_bytes();
+    let whole = Header { reserved, mask: None, ..Header::new(true, opcode, payload.len() as u64) };
     let Some(threshold) = config.fragmentation_threshold.filter(|max| payload.len() > max.get()) else {
-        return write_frame(true, message.opcode(), next_key(), payload, output);
+        return write_frame(Header { mask: next_key(), ..whole }, payload, output);
     };
-    let mut opcode = message.opcode();
+    let mut header = whole;
     let mut fragments = payload.chunks(threshold.get()).peekable();
     while let Some(fragment) = fragments.next() {
-        write_frame(fragments.peek().is_none(), opcode, next_key(), fragment, output);
-        opcode = Opcode::Continuation;
+        let (fin, payload_len) = (fragments.peek().is_none(), fragment.len() as u64);
+        write_frame(Header { fin, payload_len, mask: next_key(), ..header }, fragment, output);
+        header = Header { reserved: 0, opcode: Opcode::Continuation, ..header };
     }
 }
 
 /// Puts the data into a frame (RFC 6455 §6.1). It is copied and masked at once: nobody can change it once its key is out
 /// (RFC 6455 §10.3).
-fn write_frame(fin: bool, opcode: Opcode, mask: Option<MaskingKey>, payload: &[u8], output: &mut Vec<u8>) {
-    Header { mask, ..Header::new(fin, opcode, payload.len() as u64) }.write(output);
+fn write_frame(header: Header, payload: &[u8], output: &mut Vec<u8>) {
+    header.write(output);
     let start = output.len();
     output.extend_from_slice(payload);
-    if let Some(key) = mask {
+    if let Some(key) = header.mask {
         key.apply(&mut output[start..]);
     }
 }

@@ -60,6 +60,12 @@ impl Drop for Reservation {
     }
 }
 
+/// What a compressor takes, in bytes: its window and hash chains, what it has pending, and its hash table, which has the
+/// same size whatever the parameters.
+pub(crate) const fn compressor_size(window_bits: u8, memory_level: u8) -> usize {
+    (1 << (window_bits + 2)) + (1 << (memory_level + 9)) + 140 * 1024
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,11 +6,18 @@
 //! A side that takes its context over from message to message compresses better, and needs memory for each connection, of
 //! which a [`ContextMemory`] bounds the sum. A side that does not needs none: its compressors belong to the thread.
 
+pub(crate) mod contexts;
+pub(crate) mod inflate;
+pub(crate) mod library;
 mod memory;
 mod negotiation;
+mod thread;
+pub(crate) mod window;
 mod window_bits;
 
 use std::time::Duration;
+
+use library::Parameters;
 
 pub use memory::{ContextMemory, Reservation};
 pub use negotiation::{NAME, Negotiated};
@@ -54,4 +61,23 @@ pub struct Direction {
     /// Over how many bytes, as the exponent of 2, it may refer back (RFC 7692 §7.1.2): 8 to 15. One who cannot compress
     /// with 8 sends uncompressed messages.
     pub window_bits: u8,
+}
+
+/// What a message is to be compressed with; `None` where it is to go out as it is: it is below the threshold, or the peer
+/// wants a window that cannot be compressed with.
+pub(crate) fn parameters_for(message: &[u8], config: &Config, window_bits: u8) -> Option<Parameters> {
+    let is_worth_it = message.len() >= config.threshold;
+    (is_worth_it && WindowBits::new(window_bits).is_ok()).then(|| Parameters::new(config, window_bits))
+}
+
+/// Compresses a message that refers to no other, and lends the result to `sends`; `None` where that would be no shorter
+/// than the message itself, which may then go out as it is (RFC 7692 §6.1).
+pub(crate) fn compress_alone<T>(
+    parameters: Parameters,
+    message: &[u8],
+    sends: impl FnOnce(&[u8]) -> T,
+) -> Option<T> {
+    thread::compress_alone(parameters, message, |compressed| {
+        (compressed.len() < message.len()).then(|| sends(compressed))
+    })
 }

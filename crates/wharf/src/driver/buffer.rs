@@ -5,6 +5,8 @@ use std::cell::Cell;
 /// What one turn of a connection reads into and collects its answers in.
 pub(super) struct Buffers {
     pub(super) read: Box<[u8]>,
+    /// What compressed messages are inflated into.
+    pub(super) inflated: Vec<u8>,
     pub(super) output: Vec<u8>,
 }
 
@@ -14,6 +16,9 @@ const READ_SIZE: usize = 64 * 1024;
 /// The largest output buffer that is kept for the next connection, in bytes.
 const KEPT_OUTPUT: usize = 1024 * 1024;
 
+/// How much of the memory that messages were inflated into is kept for the next turn, in bytes.
+const KEPT_INFLATED: usize = 256 * 1024;
+
 thread_local! {
     static SHARED: Cell<Option<Box<Buffers>>> = const { Cell::new(None) };
 }
@@ -22,9 +27,13 @@ impl Buffers {
     /// The thread's buffers, for the length of a turn; fresh ones where they are in use.
     pub(super) fn borrow<T>(turn: impl FnOnce(&mut Self) -> T) -> T {
         let mut buffers = SHARED.take().unwrap_or_else(|| {
-            Box::new(Self { read: vec![0; READ_SIZE].into_boxed_slice(), output: Vec::new() })
+            let read = vec![0; READ_SIZE].into_boxed_slice();
+            Box::new(Self { read, inflated: Vec::new(), output: Vec::new() })
         });
         let result = turn(&mut buffers);
+        if buffers.inflated.capacity() > KEPT_INFLATED {
+            buffers.inflated = Vec::new();
+        }
         SHARED.set(Some(buffers));
         result
     }

@@ -121,7 +121,7 @@ impl<S: Transport> Driver<S> {
         if self.output.is_empty() {
             self.output = std::mem::take(&mut buffers.output);
         }
-        let result = self.read_and_write(cx, &mut buffers.read, now);
+        let result = self.read_and_write(cx, buffers, now);
         if self.output.is_empty() {
             buffers.give_back(std::mem::take(&mut self.output));
         }
@@ -132,7 +132,7 @@ impl<S: Transport> Driver<S> {
     }
 
     /// Reads what there is, and writes all that the core and the application have put into the output (RFC 6455 §6.1).
-    fn read_and_write(&mut self, cx: &mut Context<'_>, read_buffer: &mut [u8], now: Instant) -> Poll<()> {
+    fn read_and_write(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers, now: Instant) -> Poll<()> {
         if !self.is_connected {
             self.is_connected = true;
             let (receiver, surroundings) = self.receiver_and_surroundings(now);
@@ -143,14 +143,14 @@ impl<S: Transport> Driver<S> {
         self.run_commands(now);
         for _ in 0..READS_A_TURN {
             let may_read = self.may_read(now);
-            let received = if may_read { self.receive(cx, read_buffer, now) } else { Poll::Pending };
+            let received = if may_read { self.receive(cx, buffers, now) } else { Poll::Pending };
             if received.is_pending() {
                 // Only now: what has come and was not read yet would have moved the deadline.
                 self.core.deadline_passed(&mut self.output, now);
             }
             self.write(cx, now);
             if self.core.ending().is_some() {
-                return self.end(cx, read_buffer, now);
+                return self.end(cx, &mut buffers.read, now);
             }
             if !self.core.is_open() {
                 self.shared.closing();
@@ -181,6 +181,8 @@ impl<S: Transport> Driver<S> {
             // reasons and lengths were checked by the handle.
             let sent = match command {
                 Command::Send(message) => core.send(message.as_ref(), output),
+                Command::SendShared(message) => core.send((*message).as_ref(), output),
+                Command::SendUncompressed(message) => core.send_uncompressed(message.as_ref(), output),
                 Command::SendPrepared(message) => core.send_prepared(&message, output),
                 Command::Ping(payload) => core.ping(&payload, output),
                 Command::Pong(payload) => core.pong(&payload, output),
@@ -237,13 +239,14 @@ impl<S: Transport> Driver<S> {
     }
 
     /// Reads once and handles all that came. Pending: nothing came, and the task is woken when something does.
-    fn receive(&mut self, cx: &mut Context<'_>, read_buffer: &mut [u8], now: Instant) -> Poll<()> {
+    fn receive(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers, now: Instant) -> Poll<()> {
+        let Buffers { read, inflated, .. } = buffers;
         if let Some(mut backlog) = self.backlog.take() {
-            let left = self.handle(backlog.rest(), now);
+            let left = self.handle(backlog.rest(), inflated, now);
             self.backlog = backlog.keep_last(left);
             return Poll::Ready(());
         }
-        let mut read = ReadBuf::new(read_buffer);
+        let mut read = ReadBuf::new(read);
         match Pin::new(&mut self.stream).poll_read(cx, &mut read) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Err(error)) => self.core.lost(transport_error(&error), now),
@@ -252,7 +255,7 @@ impl<S: Transport> Driver<S> {
                 if bytes.is_empty() {
                     self.core.lost(Cause::PeerEnded, now);
                 } else {
-                    let left = self.handle(bytes, now);
+                    let left = self.handle(bytes, inflated, now);
                     self.backlog = Backlog::of(bytes[bytes.len() - left..].to_vec());
                 }
             }
@@ -261,9 +264,9 @@ impl<S: Transport> Driver<S> {
     }
 
     /// Handles what one read brought, up to where the application holds: how many bytes are left.
-    fn handle(&mut self, bytes: &mut [u8], now: Instant) -> usize {
+    fn handle(&mut self, bytes: &mut [u8], inflated: &mut Vec<u8>, now: Instant) -> usize {
         let mut input = Input::new(bytes);
-        while let Some(event) = self.core.receive(&mut input, &mut self.output, now) {
+        while let Some(event) = self.core.receive(&mut input, inflated, &mut self.output, now) {
             let (receiver, surroundings) = self.receiver_and_surroundings(now);
             let has_room = receiver.receive(event, surroundings);
             if !has_room || self.shared.is_paused() || !self.has_room_for_answers() {

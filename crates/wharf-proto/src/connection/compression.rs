@@ -1,0 +1,87 @@
+//! What a connection knows of permessage-deflate, once its handshake has agreed on it (RFC 7692 §6).
+
+use std::time::Instant;
+
+use super::Connection;
+use crate::deflate::contexts::Contexts;
+use crate::deflate::window::Window;
+use crate::deflate::{self, Config, Direction, Negotiated};
+
+/// What was agreed on, seen from this side. Small, because every idle connection has one.
+#[derive(Debug)]
+pub(super) struct Compression {
+    sends: Direction,
+    /// What has to be kept from message to message: nothing, where neither side takes its context over.
+    contexts: Option<Box<Contexts>>,
+}
+
+impl Connection {
+    /// Compresses messages, and takes compressed ones, as the opening handshake agreed. How, its
+    /// [`Config::deflate`](super::Config::deflate) says; without that, nothing is sent compressed.
+    #[must_use]
+    pub fn with_deflate(mut self, negotiated: Negotiated) -> Self {
+        let Negotiated { agreed, window, memory } = negotiated;
+        let (sends, receives) = match self.masking_keys {
+            None => (agreed.server, agreed.client),
+            Some(_) => (agreed.client, agreed.server),
+        };
+        let keeps = sends.context_takeover || receives.context_takeover;
+        let contexts = keeps.then(|| Box::new(Contexts::new(memory, receives, window)));
+        self.compression = Some(Compression { sends, contexts });
+        self
+    }
+
+    /// The window of the peer's context, where it takes that over.
+    pub(super) fn window(&mut self) -> Option<&mut Window> {
+        self.compression.as_mut().and_then(Compression::window)
+    }
+
+    /// A message was compressed elsewhere: what is compressed from now on must not refer to what was before it.
+    pub(super) fn forget_sent(&mut self) {
+        if let Some(contexts) = self.contexts() {
+            contexts.forget_sent();
+        }
+    }
+
+    /// Notes when the compressor was used.
+    pub(super) fn note_compressor(&mut self, now: Instant) {
+        if let Some(contexts) = self.contexts() {
+            contexts.note(now);
+        }
+    }
+
+    /// When the compressor that is kept for this connection has been unused for too long.
+    pub(super) fn compressor_idle_at(&self) -> Option<Instant> {
+        let contexts = self.compression.as_ref()?.contexts.as_ref()?;
+        contexts.idle_at(self.config.deflate.as_ref()?)
+    }
+
+    fn contexts(&mut self) -> Option<&mut Contexts> {
+        self.compression.as_mut()?.contexts.as_deref_mut()
+    }
+}
+
+impl Compression {
+    pub(super) fn window(&mut self) -> Option<&mut Window> {
+        self.contexts.as_mut()?.window()
+    }
+
+    /// Whether a message that was compressed for a window of 2^`window_bits` bytes, and refers to no other, can be sent.
+    pub(super) const fn takes(&self, window_bits: u8) -> bool {
+        !self.sends.context_takeover && window_bits <= self.sends.window_bits
+    }
+
+    /// Compresses a message, and lends the result to `sends`; `None` where it is to go out as it is.
+    pub(super) fn compress<T>(
+        &mut self,
+        config: &Config,
+        message: &[u8],
+        sends: impl FnOnce(&[u8]) -> T,
+    ) -> Option<T> {
+        let parameters = deflate::parameters_for(message, config, self.sends.window_bits)?;
+        match &mut self.contexts {
+            Some(contexts) if self.sends.context_takeover => contexts.compress(parameters, message, sends),
+            _ => deflate::compress_alone(parameters, message, sends),
+        }
+    }
+}
