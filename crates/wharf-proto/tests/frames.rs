@@ -254,7 +254,8 @@ fn a_received_frame_tells_its_close_code_apart_from_its_reason() {
     let mut server = Server::with(frame_by_frame());
     let mut bytes = empty_close().masked();
     let mut scratch = Vec::new();
-    let event = server.connection.receive(&mut Input::new(&mut bytes), &mut scratch, &mut server.output, server.now);
+    let event =
+        server.connection.receive(&mut Input::new(&mut bytes), &mut scratch, &mut server.output, server.now);
     let Some(Event::Frame(frame)) = event else { panic!("{event:?}") };
     assert_eq!((frame.close_code(), frame.binary_payload()), (None, &b""[..]));
 }

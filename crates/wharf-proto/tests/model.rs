@@ -417,7 +417,9 @@ impl End {
             Act::Deliver(len) => {
                 let mut bytes: Vec<u8> = self.output.drain(..len.min(self.output.len())).collect();
                 let mut input = Input::new(&mut bytes);
-                while let Some(event) = other.connection.receive(&mut input, &mut Vec::new(), &mut other.output, now) {
+                while let Some(event) =
+                    other.connection.receive(&mut input, &mut Vec::new(), &mut other.output, now)
+                {
                     if let Event::Message(message) = event {
                         other.received.push(message.into_owned());
                     }

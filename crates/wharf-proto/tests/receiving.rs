@@ -327,7 +327,9 @@ fn c11_5_in_frame_mode_a_message_in_one_frame_means_that_message() {
     let mut bytes = bytes_of(&[text("whole"), text("part").more_follows()]);
     let mut input = Input::new(&mut bytes);
     let mut meanings = Vec::new();
-    while let Some(event) = server.connection.receive(&mut input, &mut Vec::new(), &mut server.output, server.now) {
+    while let Some(event) =
+        server.connection.receive(&mut input, &mut Vec::new(), &mut server.output, server.now)
+    {
         let wharf_proto::connection::Event::Frame(frame) = event else { panic!("{event:?}") };
         meanings.push(frame.meaning().map(Seen::from));
     }

@@ -36,7 +36,9 @@ impl Client {
         for byte in bytes {
             let mut read = [*byte];
             let mut input = Input::new(&mut read);
-            while let Some(event) = self.connection.receive(&mut input, &mut Vec::new(), &mut self.output, self.now) {
+            while let Some(event) =
+                self.connection.receive(&mut input, &mut Vec::new(), &mut self.output, self.now)
+            {
                 events.push(event.into());
             }
         }

@@ -14,7 +14,8 @@ use crate::config::ServerConfig;
 use crate::error::{ControlError, SendError, TrySendError};
 use crate::inbox::{self, Inbox};
 use crate::outbox::{Command, Outbox, Turn};
-use crate::proto::connection::{Config, Ending, Frame, PreparedMessage};
+use crate::proto::connection::{Config, Ending, Frame};
+use crate::proto::deflate::{Agreed, Direction};
 use crate::proto::frame::MAX_CONTROL_PAYLOAD;
 use crate::proto::handshake::{Extension, Version};
 use crate::proto::{Close, CloseCode, CloseError, Message};
@@ -70,6 +71,9 @@ const _: () = assert!(size_of::<Shared>() <= 432, "an idle connection is to stay
 #[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) protocol: Option<Box<str>>,
+    /// How messages are compressed, if they are.
+    pub(crate) compression: Option<Agreed>,
+    pub(crate) is_server: bool,
     pub(crate) version: Version,
     pub(crate) remote_address: Box<str>,
     /// Only where a proxy named more than the peer itself.
@@ -143,9 +147,40 @@ impl Connection {
     #[doc(alias = "sendUTF")]
     #[doc(alias = "sendBytes")]
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        let mut message = message.into();
+        self.queue(message.into(), Command::Send).await
+    }
+
+    /// Sends a message if it can be queued now. See [`send`](Self::send).
+    ///
+    /// # Errors
+    /// [`TrySendError`], which hands the message back.
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
+        self.try_queue(message.into(), Command::Send)
+    }
+
+    /// Sends a message as it is, also where the handshake agreed on compression (RFC 7692 §6.1): one that is compressed
+    /// already, or that mixes a secret with what somebody else chose, whose length would tell of the secret. Waits as
+    /// [`send`](Self::send) does.
+    ///
+    /// Cancel safe: dropped before it returns, nothing was sent.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    pub async fn send_uncompressed(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.queue(message.into(), Command::SendUncompressed).await
+    }
+
+    /// Sends a message as it is, if it can be queued now. See [`send_uncompressed`](Self::send_uncompressed).
+    ///
+    /// # Errors
+    /// [`TrySendError`], which hands the message back.
+    pub fn try_send_uncompressed(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
+        self.try_queue(message.into(), Command::SendUncompressed)
+    }
+
+    async fn queue(&self, mut message: Message, command: fn(Message) -> Command) -> Result<(), SendError> {
         loop {
-            match self.try_send(message) {
+            match self.try_queue(message, command) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Closed(message)) => return Err(SendError(message)),
                 Err(TrySendError::Full(full)) => message = full,
@@ -154,12 +189,8 @@ impl Connection {
         }
     }
 
-    /// Sends a message if it can be queued now. See [`send`](Self::send).
-    ///
-    /// # Errors
-    /// [`TrySendError`], which hands the message back.
-    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
-        self.wake_if(self.shared.outbox.try_send(message.into())?);
+    fn try_queue(&self, message: Message, command: fn(Message) -> Command) -> Result<(), TrySendError> {
+        self.wake_if(self.shared.outbox.try_send(message, command)?);
         Ok(())
     }
 
@@ -292,9 +323,10 @@ impl Connection {
         self.shared.opening.protocol.as_deref()
     }
 
-    /// The extensions that were negotiated.
-    pub fn extensions(&self) -> &[Extension] {
-        &[]
+    /// The extensions that were negotiated, with what was agreed on: permessage-deflate (RFC 7692), or none. A parameter
+    /// that has its default is not among them.
+    pub fn extensions(&self) -> Vec<Extension> {
+        self.shared.opening.compression.iter().map(Agreed::extension).collect()
     }
 
     /// Who the peer is, after `X-Forwarded-For` where that counts. At a client, the address that it is connected to:
@@ -340,9 +372,15 @@ impl Connection {
         &self.shared.core_config
     }
 
-    /// Queues a message framed before: whether there was room.
-    pub(crate) fn try_send_prepared(&self, message: &PreparedMessage) -> bool {
-        let wake = self.shared.outbox.try_send_prepared(message);
+    /// How what is sent is compressed, if it is.
+    pub(crate) fn sends_compressed(&self) -> Option<Direction> {
+        let Opening { compression, is_server, .. } = &self.shared.opening;
+        compression.map(|agreed| if *is_server { agreed.server } else { agreed.client })
+    }
+
+    /// Queues a message that goes to many: whether there was room.
+    pub(crate) fn try_send_to_many(&self, command: impl FnOnce() -> Command) -> bool {
+        let wake = self.shared.outbox.try_send_to_many(command);
         self.wake_if(wake == Some(true));
         wake.is_some()
     }

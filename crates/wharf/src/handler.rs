@@ -94,6 +94,14 @@ impl Context<'_> {
         self.core.send(message.into(), self.output)
     }
 
+    /// Sends a message as it is, as [`Connection::send_uncompressed`] does.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    pub fn send_uncompressed<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), CommandError> {
+        self.core.send_uncompressed(message.into(), self.output)
+    }
+
     /// Sends a frame as it was composed, as [`Connection::send_frame`] does. Between the first and the last frame of a
     /// message, messages from elsewhere wait; if the connection closes meanwhile, they are not sent.
     ///

@@ -39,6 +39,7 @@
 
 pub(crate) use wharf_proto as proto;
 
+mod broadcast;
 mod client;
 mod config;
 mod connection;
@@ -67,6 +68,7 @@ mod server;
 #[cfg(feature = "tls")]
 mod tls;
 
+pub use broadcast::Broadcast;
 pub use client::{Client, ClientConfig, ConnectError, ConnectRequest, Proxy, ProxyError, UrlError};
 pub use config::{ConfigError, LONGEST_TIME, ServerConfig, UNLIMITED};
 pub use connection::Connection;
@@ -86,7 +88,7 @@ pub use message_writer::MessageWriter;
 pub use network::{IpNetwork, NetworkError};
 pub use request::{Accept, Rejection, Request};
 pub use router::{PatternError, RouteProtocol, Router, RouterError, RouterRequest};
-pub use server::{Broadcast, Server};
+pub use server::Server;
 #[cfg(feature = "tls")]
 pub use tls::{ClientTls, ServerTls, TlsError};
 #[cfg(feature = "tls")]

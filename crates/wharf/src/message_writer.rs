@@ -14,6 +14,7 @@ use crate::connection::Connection;
 use crate::outbox::{PartError, turn_of_part};
 use crate::proto::CloseCode;
 use crate::proto::connection::RawFrame;
+use crate::proto::deflate::PartsCompressor;
 use crate::proto::frame::Opcode;
 use crate::proto::message::MessageKind;
 use crate::proto::utf8::SplitCharacter;
@@ -46,6 +47,7 @@ impl Connection {
             unsent: BytesMut::new(),
             fragments: Vec::new(),
             fragment_len: threshold.map_or(DEFAULT_FRAGMENT, std::num::NonZeroUsize::get),
+            compression: Compression::Undecided,
             waiting: None,
         }
     }
@@ -109,7 +111,7 @@ impl Connection {
 ///
 /// What is written goes out in fragments of
 /// [`fragmentation_threshold`](crate::ServerConfig::fragmentation_threshold) bytes (16 KiB where messages are not to be
-/// fragmented), each when it is full; [`flush`](AsyncWriteExt::flush) sends what there is. A message that fits one
+/// fragmented; compressed, where that was agreed on, it is shorter on the wire), each when it is full; [`flush`](AsyncWriteExt::flush) sends what there is. A message that fits one
 /// fragment goes out as a whole. [`finish`](Self::finish), or [`shutdown`](AsyncWriteExt::shutdown) in code that knows
 /// only [`AsyncWrite`], ends it.
 ///
@@ -142,6 +144,7 @@ pub struct MessageWriter {
     /// What the outbox did not take yet.
     fragments: Vec<RawFrame>,
     fragment_len: usize,
+    compression: Compression,
     waiting: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
 }
 
@@ -151,6 +154,13 @@ enum Progress {
     /// The last fragment is made and waits for room.
     Finishing,
     Finished,
+}
+
+enum Compression {
+    /// The first fragment tells whether it is worth it.
+    Undecided,
+    No,
+    Yes(PartsCompressor),
 }
 
 /// The longest fragment where no threshold says so, in bytes.
@@ -170,6 +180,14 @@ impl MessageWriter {
     /// [`BrokenPipe`](io::ErrorKind::BrokenPipe) once either side has begun to close.
     pub async fn finish(&mut self) -> io::Result<()> {
         poll_fn(|cx| self.poll_finish(cx)).await
+    }
+
+    /// Sends the message as it is, as [`Connection::send_uncompressed`] does. Once a fragment is out, it is too late.
+    pub fn uncompressed(mut self) -> Self {
+        if matches!(self.compression, Compression::Undecided) {
+            self.compression = Compression::No;
+        }
+        self
     }
 
     /// Whether the message is text or binary.
@@ -195,7 +213,7 @@ impl MessageWriter {
             ready!(self.poll_room(cx));
         }
         self.check(&chunk.chunk()[..len])?;
-        self.cut(&mut chunk.take(len));
+        self.cut(&mut chunk.take(len))?;
         // What finds no room now waits here, for the next write or flush.
         self.try_queue()?;
         Poll::Ready(Ok(len))
@@ -211,35 +229,63 @@ impl MessageWriter {
     }
 
     /// Cuts full fragments off; the rest, never nothing, waits for more, so that there is something to end with.
-    fn cut(&mut self, chunk: &mut impl Buf) {
+    fn cut(&mut self, chunk: &mut impl Buf) -> io::Result<()> {
         let missing = self.fragment_len - self.unsent.len();
         if !self.unsent.is_empty() && chunk.remaining() > missing {
             self.unsent.put(chunk.take(missing));
-            self.make_fragment(false);
+            self.make_fragment(false)?;
         }
         while chunk.remaining() > self.fragment_len {
             let payload = chunk.copy_to_bytes(self.fragment_len);
-            self.push_fragment(false, payload);
+            self.push_fragment(false, payload)?;
         }
         self.unsent.put(chunk);
+        Ok(())
     }
 
-    fn make_fragment(&mut self, fin: bool) {
+    fn make_fragment(&mut self, fin: bool) -> io::Result<()> {
         let payload = self.unsent.split().freeze();
-        self.push_fragment(fin, payload);
+        self.push_fragment(fin, payload)
     }
 
-    fn push_fragment(&mut self, fin: bool, payload: Bytes) {
-        let opcode = if self.has_first_fragment { Opcode::Continuation } else { self.kind.opcode() };
-        self.has_first_fragment = true;
-        self.fragments.push(RawFrame { fin, reserved: 0, opcode: opcode.bits(), payload });
+    fn push_fragment(&mut self, fin: bool, payload: Bytes) -> io::Result<()> {
+        if matches!(self.compression, Compression::Undecided) {
+            self.compression = self.decide_compression(fin, payload.len());
+        }
+        let (payload, is_compressed) = match &mut self.compression {
+            Compression::Yes(compressor) => {
+                (compressor.compress(&payload, fin).map_err(io::Error::other)?.into(), true)
+            }
+            Compression::Undecided | Compression::No => (payload, false),
+        };
+        let is_first = !std::mem::replace(&mut self.has_first_fragment, true);
+        let opcode = if is_first { self.kind.opcode() } else { Opcode::Continuation };
+        // RFC 7692 §6.1: the first frame says it for all.
+        let reserved = if is_first && is_compressed { 0b100 } else { 0 };
+        self.fragments.push(RawFrame { fin, reserved, opcode: opcode.bits(), payload });
+        if fin && let Compression::Yes(compressor) = std::mem::replace(&mut self.compression, Compression::No)
+        {
+            compressor.give_back();
+        }
+        Ok(())
+    }
+
+    /// Whether the message is compressed, now that its first fragment is known: one that ends below the threshold is not.
+    fn decide_compression(&self, fin: bool, len: usize) -> Compression {
+        let compressor = || {
+            let config = self.connection.core_config().deflate.as_ref()?;
+            let agreed = self.connection.sends_compressed()?;
+            let is_worth_it = !fin || len >= config.threshold;
+            is_worth_it.then(|| PartsCompressor::new(config, agreed.window_bits)).flatten()
+        };
+        compressor().map_or(Compression::No, Compression::Yes)
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.progress == Progress::Open && !self.unsent.is_empty() {
             // Behind what waits already: a fragment of its own only once that has gone.
             ready!(self.poll_queue(cx))?;
-            self.make_fragment(false);
+            self.make_fragment(false)?;
         }
         self.poll_queue(cx)
     }
@@ -249,7 +295,7 @@ impl MessageWriter {
             if !self.text.is_none() {
                 return Poll::Ready(Err(invalid("the text ends within a character")));
             }
-            self.make_fragment(true);
+            self.make_fragment(true)?;
             self.progress = Progress::Finishing;
         }
         ready!(self.poll_queue(cx))?;

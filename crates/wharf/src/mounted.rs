@@ -126,6 +126,10 @@ impl Launch {
         let _ = socket::configure(stream.tcp(), &self.options.config);
         let now = tokio::time::Instant::now().into_std();
         let core = proto::Connection::server(self.options.core.clone(), now);
+        let core = match self.compression.take() {
+            Some(negotiated) => core.with_deflate(negotiated),
+            None => core,
+        };
         driver::start(core, stream, already_read, self.shared.clone(), self.owner.clone(), receiver);
     }
 }

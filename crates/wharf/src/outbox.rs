@@ -1,6 +1,6 @@
 //! What waits to be sent on a connection: bounded, and shared by every handle on it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
@@ -14,7 +14,11 @@ use crate::proto::{Close, CloseCode, Message, ProtocolError};
 #[derive(Debug)]
 pub(crate) enum Command {
     Send(Message),
+    SendUncompressed(Message),
+    /// A message for many, framed already.
     SendPrepared(PreparedMessage),
+    /// A message for many, to be compressed for this connection.
+    SendShared(Arc<Message>),
     /// Judged before it was queued, unless it is not to be judged.
     SendFrame(RawFrame),
     Ping(Bytes),
@@ -33,7 +37,8 @@ impl Command {
     /// What it counts towards the bound, in bytes: its payload, and a little for its own place in the queue.
     fn weight(&self) -> usize {
         let payload = match self {
-            Self::Send(message) => message.len(),
+            Self::Send(message) | Self::SendUncompressed(message) => message.len(),
+            Self::SendShared(message) => message.len(),
             Self::SendPrepared(message) => message.wire_len(),
             Self::SendFrame(frame) => frame.payload.len(),
             Self::Ping(payload) | Self::Pong(payload) => payload.len(),
@@ -51,7 +56,7 @@ impl Command {
     /// Whether it may pass between the fragments of another message.
     fn is_control(&self) -> bool {
         match self {
-            Self::Send(_) | Self::SendPrepared(_) => false,
+            Self::Send(_) | Self::SendUncompressed(_) | Self::SendPrepared(_) | Self::SendShared(_) => false,
             Self::SendFrame(frame) => frame.opcode & 0x8 != 0,
             Self::Ping(_) | Self::Pong(_) | Self::Close(_) | Self::Drop { .. } | Self::Flush(_) => true,
         }
@@ -134,7 +139,11 @@ impl Outbox {
     /// Queues a message: whether the driver is to be woken.
     ///
     /// One message may pass the limit, so that a message larger than it can be sent at all.
-    pub(crate) fn try_send(&self, message: Message) -> Result<bool, TrySendError> {
+    pub(crate) fn try_send(
+        &self,
+        message: Message,
+        command: fn(Message) -> Command,
+    ) -> Result<bool, TrySendError> {
         let mut state = self.lock();
         if state.phase != Phase::Open {
             return Err(TrySendError::Closed(message));
@@ -142,14 +151,14 @@ impl Outbox {
         if !state.admits(Turn::Message, self.limit) {
             return Err(TrySendError::Full(message));
         }
-        Ok(state.push(Command::Send(message), self.limit))
+        Ok(state.push(command(message), self.limit))
     }
 
-    /// Queues a message framed before, if there is room: whether the driver is to be woken, or `None`.
-    pub(crate) fn try_send_prepared(&self, message: &PreparedMessage) -> Option<bool> {
+    /// Queues a message that goes to many, if there is room: whether the driver is to be woken, or `None`.
+    pub(crate) fn try_send_to_many(&self, command: impl FnOnce() -> Command) -> Option<bool> {
         let mut state = self.lock();
         (state.phase == Phase::Open && state.admits(Turn::Message, self.limit))
-            .then(|| state.push(Command::SendPrepared(message.clone()), self.limit))
+            .then(|| state.push(command(), self.limit))
     }
 
     /// Queues a frame that breaks no rule: whether the driver is to be woken. A Close closes.
@@ -482,44 +491,48 @@ mod tests {
     #[test]
     fn c10_1_a_full_outbox_hands_the_message_back() {
         let outbox = Outbox::new(100);
-        assert_eq!(outbox.try_send("x".repeat(200).into()), Ok(true), "one message may pass the limit");
-        let refused = outbox.try_send("y".into());
+        assert_eq!(
+            outbox.try_send("x".repeat(200).into(), Command::Send),
+            Ok(true),
+            "one message may pass the limit"
+        );
+        let refused = outbox.try_send("y".into(), Command::Send);
         assert_eq!(refused, Err(TrySendError::Full("y".into())));
     }
 
     #[test]
     fn the_driver_is_woken_once_however_many_sends_follow() {
         let outbox = Outbox::new(1000);
-        assert_eq!(outbox.try_send("a".into()), Ok(true));
-        assert_eq!(outbox.try_send("b".into()), Ok(false));
+        assert_eq!(outbox.try_send("a".into(), Command::Send), Ok(true));
+        assert_eq!(outbox.try_send("b".into(), Command::Send), Ok(false));
         assert_eq!(outbox.take().len(), 2);
-        assert_eq!(outbox.try_send("c".into()), Ok(true));
+        assert_eq!(outbox.try_send("c".into(), Command::Send), Ok(true));
     }
 
     #[test]
     fn what_the_driver_took_counts_until_it_is_written() {
         let outbox = Outbox::new(100);
-        outbox.try_send("x".repeat(200).into()).unwrap();
+        outbox.try_send("x".repeat(200).into(), Command::Send).unwrap();
         outbox.take();
-        assert!(matches!(outbox.try_send("y".into()), Err(TrySendError::Full(_))));
+        assert!(matches!(outbox.try_send("y".into(), Command::Send), Err(TrySendError::Full(_))));
         assert!(!outbox.set_unsent(1), "not empty yet");
         assert!(outbox.set_unsent(0), "empty after it was full");
         assert!(!outbox.set_unsent(0), "told once");
-        assert_eq!(outbox.try_send("y".into()), Ok(true));
+        assert_eq!(outbox.try_send("y".into(), Command::Send), Ok(true));
     }
 
     #[test]
     fn c2_4_a_send_after_close_is_an_error() {
         let outbox = Outbox::new(100);
         outbox.close(Close::EMPTY);
-        assert_eq!(outbox.try_send("late".into()), Err(TrySendError::Closed("late".into())));
+        assert_eq!(outbox.try_send("late".into(), Command::Send), Err(TrySendError::Closed("late".into())));
         assert!(!outbox.close(Close::EMPTY), "the first code stands");
     }
 
     #[test]
     fn what_was_sent_before_a_close_drains_behind_it() {
         let outbox = Outbox::new(100);
-        outbox.try_send("x".into()).unwrap();
+        outbox.try_send("x".into(), Command::Send).unwrap();
         outbox.close(Close::EMPTY);
         outbox.take();
         assert!(outbox.is_empty().now_or_never().is_none());

@@ -14,6 +14,7 @@ use crate::error::{AcceptError, RejectError};
 use crate::handler::Handler;
 use crate::http::client_address::ClientAddress;
 use crate::options::Options;
+use crate::proto::deflate::{self, Negotiated};
 use crate::proto::handshake::{self, Answer, Extension, Refusal, Version};
 
 /// A valid opening handshake that waits for a decision: [`accept`](Self::accept) or [`reject`](Self::reject).
@@ -77,6 +78,8 @@ pub(crate) struct Launch {
     /// Taken by the driver.
     pub(crate) receiver: Option<Receiver>,
     pub(crate) options: Arc<Options>,
+    /// Taken by the driver, too.
+    pub(crate) compression: Option<Negotiated>,
 }
 
 impl Decision {
@@ -282,7 +285,8 @@ impl Request {
         receiver: impl FnOnce(&Connection) -> Receiver,
     ) -> Result<Connection, AcceptError> {
         let decide = self.decision.take().ok_or(AcceptError::AlreadyDecided)?;
-        let answer = match self.answer(&accept) {
+        let compression = self.negotiate_compression();
+        let answer = match self.answer(&accept, compression.as_ref()) {
             Ok(answer) => answer,
             Err(error) => {
                 let refusal = Refusal { status: 500, ..Refusal::default() };
@@ -296,6 +300,8 @@ impl Request {
         let addresses = std::mem::take(&mut self.addresses.remote_addresses);
         let opening = Opening {
             protocol: protocol.map(|protocol| protocol.to_ascii_lowercase().into()),
+            compression: compression.as_ref().map(|negotiated| negotiated.agreed),
+            is_server: true,
             version: self.handshake.version,
             remote_address: self.addresses.remote_address.as_str().into(),
             forwarded_for: if addresses.len() > 1 { addresses.into() } else { Box::default() },
@@ -308,19 +314,27 @@ impl Request {
         let receiver = receiver(&connection);
         self.host.request_accepted(self.id(), &shared);
         let owner = self.host.clone().as_owner();
-        let launch = Launch { shared, owner, receiver: Some(receiver), options };
+        let launch = Launch { shared, owner, receiver: Some(receiver), options, compression };
         // A client that is gone ends the connection, through the launch that comes back.
         let _ = decide.send(Verdict::Accept(answer, launch));
         Ok(connection)
     }
 
-    fn answer(&self, accept: &Accept) -> Result<Answer, AcceptError> {
+    /// The first of the client's offers that the options allow.
+    fn negotiate_compression(&self) -> Option<Negotiated> {
+        let Options { core, context_memory, .. } = self.options.as_ref();
+        deflate::negotiate(&self.handshake.extensions, core.deflate.as_ref()?, context_memory)
+    }
+
+    fn answer(&self, accept: &Accept, compression: Option<&Negotiated>) -> Result<Answer, AcceptError> {
+        let extensions: Vec<_> =
+            compression.map(|negotiated| negotiated.agreed.extension()).into_iter().collect();
         let cookies = set_cookie_values(&accept.cookies)?;
         let accept = handshake::Accept {
             protocol: accept.protocol.as_deref(),
             origin: accept.origin.as_deref(),
-            // None is implemented, so none is agreed on, nor a parameter of any (RFC 6455 §5.8, §9, §9.1).
-            extensions: &[],
+            // No other is implemented, so no other is agreed on, nor a parameter of any (RFC 6455 §5.8, §9, §9.1).
+            extensions: &extensions,
             cookies: &cookies,
         };
         Ok(accept.answer(&self.handshake)?)

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::broadcast::{Broadcast, ToMany};
 use crate::config::ServerConfig;
 use crate::connection::Connection;
 use crate::counters::Counters;
@@ -13,7 +14,6 @@ use crate::event::Event;
 use crate::http::{HttpServer, UpgradeOwner};
 use crate::mounted::Mounted;
 use crate::options::Options;
-use crate::proto::connection::{Config, PreparedMessage};
 use crate::proto::{CloseCode, Message};
 use crate::registry::Registry;
 
@@ -193,32 +193,18 @@ impl Server {
         self.registry.events.nudge();
     }
 
-    /// Sends a message to every open connection. It is framed once, not once a connection. Connections that are
-    /// closing are passed over, and so are those whose output is full or that send another message in parts; the answer
-    /// tells how many.
+    /// Sends a message to every open connection. It is compressed and framed once, for all connections that agreed on
+    /// the same; for those that take their context over it is compressed one by one. Connections that are closing are
+    /// passed over, and so are those whose output is full or that send another message in parts; the answer tells how many.
     #[doc(alias = "broadcastUTF")]
     #[doc(alias = "broadcastBytes")]
     pub fn broadcast(&self, message: impl Into<Message>) -> Broadcast {
-        let message = message.into();
-        let mut prepared: Vec<(Arc<Config>, PreparedMessage)> = Vec::new();
-        let mut reach = Broadcast::default();
-        for connection in self.connections() {
-            let core = connection.core_config();
-            let frames = prepared.iter().find(|(config, _)| Arc::ptr_eq(config, core));
-            let frames = if let Some((_, frames)) = frames {
-                frames.clone()
-            } else {
-                let frames = PreparedMessage::new(message.as_ref(), core);
-                prepared.push((core.clone(), frames.clone()));
-                frames
-            };
-            if connection.try_send_prepared(&frames) {
-                reach.sent += 1;
-            } else if connection.is_connected() {
-                reach.full += 1;
-            }
-        }
-        reach
+        ToMany::new(message.into()).send_to(&self.connections())
+    }
+
+    /// [`broadcast`](Self::broadcast)s a message as it is, as [`Connection::send_uncompressed`] sends it.
+    pub fn broadcast_uncompressed(&self, message: impl Into<Message>) -> Broadcast {
+        ToMany::uncompressed(message.into()).send_to(&self.connections())
     }
 
     /// The live connections, in order of acceptance.
@@ -262,17 +248,6 @@ impl fmt::Debug for Server {
             .field("pending_requests", &self.pending_request_count())
             .finish_non_exhaustive()
     }
-}
-
-/// How far a [`broadcast`](Server::broadcast) reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Broadcast {
-    /// Connections that the message was queued for.
-    pub sent: usize,
-    /// Connections that were passed over because as much waits for them as `max_buffered_amount` allows, or
-    /// because another message is being sent to them in parts.
-    pub full: usize,
 }
 
 /// A server's handle as its router has it: one router at a time.

@@ -24,8 +24,18 @@ pub(crate) trait Sink {
 #[derive(Debug)]
 pub(crate) struct Inflating {
     inflater: Inflater,
-    /// The last block had BFINAL. What follows, if anything does, begins a stream of its own (RFC 7692 §7.2.3.5).
-    is_final: bool,
+    at: At,
+}
+
+/// Where the data so far ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// Nothing has come. A message of nothing is taken for an empty one, though the sender should have sent a byte
+    /// (RFC 7692 §7.2.3.6).
+    Beginning,
+    Within,
+    /// Behind a final block (BFINAL). What follows, if anything does, begins a stream of its own (RFC 7692 §7.2.3.4).
+    FinalBlock,
 }
 
 /// What the sender took off the end of the message (RFC 7692 §7.2.2), and an empty final block, which is found as such only
@@ -39,7 +49,7 @@ impl Inflating {
         if let Some(window) = window {
             window.load(&mut inflater)?;
         }
-        Ok(Self { inflater, is_final: false })
+        Ok(Self { inflater, at: At::Beginning })
     }
 
     /// Inflates what came of the message, wherever it was cut.
@@ -49,13 +59,12 @@ impl Inflating {
         mut window: Option<&mut Window>,
         sink: &mut impl Sink,
     ) -> Result<(), ProtocolError> {
-        loop {
-            if self.is_final && !input.is_empty() {
+        while !input.is_empty() || self.at == At::Within {
+            if self.at == At::FinalBlock {
                 self.inflater.reset();
                 if let Some(window) = window.as_deref() {
                     window.load(&mut self.inflater)?;
                 }
-                self.is_final = false;
             }
             let room = sink.room()?;
             let Inflated { taken, made, is_final } = self.inflater.inflate(input, room)?;
@@ -64,15 +73,16 @@ impl Inflating {
             }
             let is_full = made == room.len();
             sink.made(made)?;
-            self.is_final = is_final;
+            self.at = if is_final { At::FinalBlock } else { At::Within };
             input = &input[taken..];
-            if input.is_empty() && (is_final || !is_full) {
-                return Ok(());
+            if input.is_empty() && !is_full {
+                break;
             }
             if taken == 0 && made == 0 {
                 return Err(ProtocolError::CorruptCompression);
             }
         }
+        Ok(())
     }
 
     /// Ends the message.
@@ -81,9 +91,9 @@ impl Inflating {
         window: Option<&mut Window>,
         sink: &mut impl Sink,
     ) -> Result<(), ProtocolError> {
-        if !self.is_final {
+        if self.at == At::Within {
             self.inflate(&TAIL, window, sink)?;
-            if !self.is_final {
+            if self.at == At::Within {
                 return Err(ProtocolError::CorruptCompression);
             }
         }

@@ -11,6 +11,7 @@ pub(crate) mod inflate;
 pub(crate) mod library;
 mod memory;
 mod negotiation;
+mod parts;
 mod thread;
 pub(crate) mod window;
 mod window_bits;
@@ -20,7 +21,8 @@ use std::time::Duration;
 use library::Parameters;
 
 pub use memory::{ContextMemory, Reservation};
-pub use negotiation::{NAME, Negotiated};
+pub use negotiation::{AgreementError, NAME, Negotiated, accept, negotiate, offers};
+pub use parts::{CompressionFailed, PartsCompressor};
 pub use window_bits::{WindowBits, WindowBitsError};
 
 /// How one side compresses, and what it is ready to agree to.

@@ -141,7 +141,9 @@ impl Server {
     pub fn reads(&mut self, bytes: &[u8]) -> &mut Self {
         let mut bytes = bytes.to_vec();
         let mut input = Input::new(&mut bytes);
-        while let Some(event) = self.connection.receive(&mut input, &mut Vec::new(), &mut self.output, self.now) {
+        while let Some(event) =
+            self.connection.receive(&mut input, &mut Vec::new(), &mut self.output, self.now)
+        {
             self.events.push(event.into());
         }
         assert!(input.is_empty(), "all input is taken when no event follows");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::proto::deflate::AgreementError;
 use crate::proto::handshake::{ClientRequestError, HeadError, VerifyError};
 
 /// A client has no connection. No socket is left open.
@@ -53,6 +54,9 @@ pub enum ConnectError {
     /// The server switches, but its answer may not be believed (RFC 6455 §4.1).
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// The server switches, and answers the offer of compression with what was not offered (RFC 7692 §5.1, §7.1).
+    #[error(transparent)]
+    Compression(#[from] AgreementError),
     /// It took longer than [`connect_timeout`](crate::ClientConfig::connect_timeout).
     #[error("there was no connection within {limit:?}; it was waiting for {waiting_for}")]
     Timeout {

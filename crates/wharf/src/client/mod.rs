@@ -128,15 +128,17 @@ impl Client {
         receiver: impl FnOnce(&Connection) -> Receiver,
     ) -> Result<Connection, ConnectError> {
         // Boxed, so that the futures of users do not grow by all of its stages.
-        let opened = Box::pin(self.inner.settings.open(request)).await?;
+        let opened = Box::pin(self.inner.settings.open(request, &self.inner.options)).await?;
         Ok(self.start(opened, receiver))
     }
 
     /// Starts the connection's own task.
     fn start(&self, opened: Opened, receiver: impl FnOnce(&Connection) -> Receiver) -> Connection {
-        let Options { config, core } = &self.inner.options;
+        let Options { config, core, .. } = &self.inner.options;
         let opening = Opening {
             protocol: opened.protocol.map(Into::into),
+            compression: opened.compression.as_ref().map(|negotiated| negotiated.agreed),
+            is_server: false,
             version: opened.version,
             remote_address: opened.peer.ip().to_string().into(),
             forwarded_for: Box::default(),
@@ -150,6 +152,10 @@ impl Client {
         let _ = socket::configure(opened.stream.tcp(), config);
         let now = tokio::time::Instant::now().into_std();
         let core = proto::Connection::client(core.clone(), masking_key, now);
+        let core = match opened.compression {
+            Some(negotiated) => core.with_deflate(negotiated),
+            None => core,
+        };
         driver::start(core, opened.stream, opened.already_read, shared, self.inner.clone(), receiver);
         connection
     }

@@ -16,6 +16,8 @@ use super::proxy::Proxy;
 use super::request::{ConnectRequest, Target};
 use super::turns::{Host, Turn, Turns};
 use crate::driver::Stream;
+use crate::options::Options;
+use crate::proto::deflate::{self, Negotiated};
 use crate::proto::handshake::{Accepted, ClientRequest, HttpVersion, ResponseHead, Version, verify};
 #[cfg(feature = "tls")]
 use crate::tls::Connector;
@@ -38,6 +40,7 @@ pub(super) struct Opened {
     /// What came behind the answer.
     pub(super) already_read: Vec<u8>,
     pub(super) protocol: Option<String>,
+    pub(super) compression: Option<Negotiated>,
     pub(super) version: Version,
     pub(super) peer: SocketAddr,
 }
@@ -57,8 +60,15 @@ impl Settings {
 
     /// Makes the connection that `request` asks for (RFC 6455 §4.1); whatever fails, the stream is dropped, and no other is
     /// tried (RFC 6455 §7.2.1).
-    pub(super) async fn open(&self, request: ConnectRequest) -> Result<Opened, ConnectError> {
-        let (handshake, bytes) = request.handshake(self.version)?;
+    pub(super) async fn open(
+        &self,
+        request: ConnectRequest,
+        options: &Options,
+    ) -> Result<Opened, ConnectError> {
+        let Options { core, context_memory, .. } = options;
+        let offers =
+            core.deflate.as_ref().map_or_else(Vec::new, |config| deflate::offers(config, context_memory));
+        let (handshake, bytes) = request.handshake(self.version, offers)?;
         let mut deadline =
             Deadline { at: Instant::now() + self.connect_timeout, limit: self.connect_timeout };
         let target = &request.target;
@@ -80,7 +90,14 @@ impl Settings {
             #[cfg(feature = "tls")]
             Stream::Tls(stream) => self.shake_hands(stream, &handshake, &bytes, deadline).await?,
         };
-        Ok(Opened { stream, already_read, protocol: accepted.protocol, version: self.version, peer })
+        let compression = match &core.deflate {
+            Some(config) => {
+                deflate::accept(&accepted.extensions, &handshake.extensions, config, context_memory)?
+            }
+            None => None,
+        };
+        let (protocol, version) = (accepted.protocol, self.version);
+        Ok(Opened { stream, already_read, protocol, compression, version, peer })
     }
 
     /// Waits until no other handshake with the host is under way (RFC 6455 §4.1), which takes nothing off the deadline.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use http::Uri;
 
 use super::error::UrlError;
-use crate::proto::handshake::{ClientRequest, ClientRequestError, Version};
+use crate::proto::handshake::{ClientRequest, ClientRequestError, Extension, Version};
 
 /// Where to connect to and what to ask for, for [`Client::connect`](crate::Client::connect).
 ///
@@ -83,9 +83,14 @@ impl ConnectRequest {
     }
 
     /// The handshake that is sent, with a nonce from a strong source (RFC 6455 §4.1, §10.3).
-    pub(super) fn handshake(&self, version: Version) -> Result<(ClientRequest, Vec<u8>), ClientRequestError> {
+    pub(super) fn handshake(
+        &self,
+        version: Version,
+        extensions: Vec<Extension>,
+    ) -> Result<(ClientRequest, Vec<u8>), ClientRequestError> {
         let mut handshake = ClientRequest::new(&self.target.authority, &self.target.resource, rand::random());
         handshake.version = version;
+        handshake.extensions = extensions;
         handshake.protocols.clone_from(&self.protocols);
         handshake.origin.clone_from(&self.origin);
         handshake.fields.clone_from(&self.headers);

@@ -60,6 +60,8 @@ fn end(
 ) -> (Connection, Driver<DuplexStream>) {
     let opening = Opening {
         protocol: None,
+        compression: None,
+        is_server: true,
         version: Version::V13,
         remote_address: "peer".into(),
         forwarded_for: Box::default(),
