@@ -2,12 +2,16 @@
 
 use std::cell::RefCell;
 
-use super::library::{Compress, Compressor, Inflate, Inflater, Parameters, Unable};
+use super::library::{
+    Compress, CompressWhole, Compressor, Inflate, Inflater, Parameters, Unable, WholeCompressor,
+};
 
 #[derive(Default)]
 struct Thread {
     /// The last used is the last in the list.
     compressors: Vec<(Parameters, Compressor)>,
+    /// By their level.
+    whole: Vec<(u8, WholeCompressor)>,
     inflaters: Vec<Inflater>,
     compressed: Vec<u8>,
 }
@@ -25,33 +29,57 @@ thread_local! {
     static THREAD: RefCell<Thread> = RefCell::default();
 }
 
-/// Compresses a message that refers to no other, and lends the result to `sends`.
+/// Compresses a message that refers to no other, and lends the payload to `sends`.
 pub(super) fn compress_alone<T>(
     parameters: Parameters,
     message: &[u8],
     sends: impl FnOnce(&[u8]) -> Option<T>,
 ) -> Option<T> {
+    // A message within the window refers back within it, whatever it is compressed with.
+    if message.len() <= 1 << parameters.window_bits {
+        return compress_whole(parameters.level, message, sends);
+    }
     let mut compressor = take_compressor(parameters)?;
     let sent = compress_with(&mut compressor, message, sends).ok()?;
     keep_compressor(parameters, compressor);
     sent
 }
 
-/// Compresses with `compressor`, and lends the result to `sends`.
+fn compress_whole<T>(level: u8, message: &[u8], sends: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
+    let kept = THREAD.with_borrow_mut(|thread| {
+        let at = thread.whole.iter().rposition(|(kept, _)| *kept == level)?;
+        Some(thread.whole.remove(at).1)
+    });
+    let mut compressor = kept.or_else(|| <WholeCompressor as CompressWhole>::new(level))?;
+    let sent = with_compressed(|compressed| {
+        compressor.compress(message, compressed).ok()?;
+        sends(compressed)
+    });
+    THREAD.with_borrow_mut(|thread| keep(&mut thread.whole, (level, compressor)));
+    sent
+}
+
+/// Compresses with `compressor`, and lends the payload to `sends`.
 pub(super) fn compress_with<T>(
     compressor: &mut Compressor,
     message: &[u8],
     sends: impl FnOnce(&[u8]) -> T,
 ) -> Result<T, Unable> {
-    let mut compressed = THREAD.with_borrow_mut(|thread| std::mem::take(&mut thread.compressed));
-    compressed.clear();
-    let result = compressor.compress(message, &mut compressed).map(|()| {
+    with_compressed(|compressed| {
+        compressor.compress(message, compressed)?;
         // RFC 7692 §7.2.1: without the last four bytes, which the other side adds. Where there was nothing to flush, the block
         // that they end is there all the same.
         let payload =
             compressed.strip_suffix(&[0x00, 0x00, 0xff, 0xff]).filter(|payload| !payload.is_empty());
-        sends(payload.unwrap_or(&[0x00]))
-    });
+        Ok(sends(payload.unwrap_or(&[0x00])))
+    })
+}
+
+/// Lends the thread's memory for what is compressed, empty.
+fn with_compressed<T>(use_it: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    let mut compressed = THREAD.with_borrow_mut(|thread| std::mem::take(&mut thread.compressed));
+    compressed.clear();
+    let result = use_it(&mut compressed);
     if compressed.capacity() <= KEPT_COMPRESSED {
         THREAD.with_borrow_mut(|thread| thread.compressed = compressed);
     }
@@ -74,12 +102,14 @@ pub(super) fn take_compressor(parameters: Parameters) -> Option<Compressor> {
 }
 
 pub(super) fn keep_compressor(parameters: Parameters, compressor: Compressor) {
-    THREAD.with_borrow_mut(|thread| {
-        if thread.compressors.len() == KEPT_COMPRESSORS {
-            thread.compressors.remove(0);
-        }
-        thread.compressors.push((parameters, compressor));
-    });
+    THREAD.with_borrow_mut(|thread| keep(&mut thread.compressors, (parameters, compressor)));
+}
+
+fn keep<T>(compressors: &mut Vec<T>, last_used: T) {
+    if compressors.len() == KEPT_COMPRESSORS {
+        compressors.remove(0);
+    }
+    compressors.push(last_used);
 }
 
 /// An inflater at the beginning of a stream.

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use super::{Compress, Corrupt, DeflateLibrary, Inflate, Inflated, Parameters, Unable};
+use super::{Compress, CompressWhole, Corrupt, DeflateLibrary, Inflate, Inflated, Parameters, Unable};
 
 pub(in crate::deflate) const IS_AVAILABLE: bool = false;
 
@@ -11,6 +11,7 @@ pub(crate) struct Library(Infallible);
 
 impl DeflateLibrary for Library {
     type Compressor = Self;
+    type WholeCompressor = Self;
     type Inflater = Self;
 }
 
@@ -24,6 +25,16 @@ impl Compress for Library {
     }
 
     fn reset(&mut self) {
+        match self.0 {}
+    }
+}
+
+impl CompressWhole for Library {
+    fn new(_: u8) -> Option<Self> {
+        None
+    }
+
+    fn compress(&mut self, _: &[u8], _: &mut Vec<u8>) -> Result<(), Unable> {
         match self.0 {}
     }
 }

@@ -4,17 +4,7 @@ use std::fmt;
 
 use zlib_rs::{DeflateConfig, DeflateFlush, InflateFlush, Status};
 
-use super::{Compress, Corrupt, DeflateLibrary, Inflate, Inflated, Parameters, Unable};
-
-pub(in crate::deflate) const IS_AVAILABLE: bool = true;
-
-#[derive(Debug)]
-pub(crate) struct Library;
-
-impl DeflateLibrary for Library {
-    type Compressor = ZlibCompressor;
-    type Inflater = ZlibInflater;
-}
+use super::{Compress, Corrupt, Inflate, Inflated, Parameters, Unable};
 
 pub(crate) struct ZlibCompressor(zlib_rs::Deflate);
 
