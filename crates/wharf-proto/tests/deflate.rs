@@ -81,7 +81,7 @@ fn pair_of(server: Config, client: Config, memory: &Arc<ContextMemory>) -> (End,
         (server.deflate.clone().expect("compression"), client.deflate.clone().expect("compression"));
     let offers = deflate::offers(&clients, memory);
     let negotiated = deflate::negotiate(&offers, &servers, memory).expect("an offer to take");
-    let answer = [negotiated.agreed.extension()];
+    let answer = [negotiated.extension()];
     let accepted =
         deflate::accept(&answer, &offers, &clients, memory).expect("a legal answer").expect("an answer");
     assert_eq!(negotiated.agreed, accepted.agreed);
@@ -129,7 +129,7 @@ fn headers(mut bytes: &[u8]) -> Vec<Header> {
 fn json(len: usize) -> String {
     let mut text = String::new();
     for number in 0.. {
-        text.push_str(&format!("{{\"id\":{number},\"name\":\"user {}\"}},", number * 7919 % 1000));
+        text += &format!("{{\"id\":{number},\"name\":\"user {}\"}},", number * 7919 % 1000);
         if text.len() >= len {
             break;
         }
@@ -535,8 +535,8 @@ fn any_config() -> impl Strategy<Value = deflate::Config> {
                 threshold,
                 server_context_takeover: server,
                 client_context_takeover: client,
-                server_max_window_bits: WindowBits::new(server_bits).unwrap(),
-                client_max_window_bits: WindowBits::new(client_bits).unwrap(),
+                server_max_window_bits: WindowBits::new(server_bits).expect("9 to 15"),
+                client_max_window_bits: WindowBits::new(client_bits).expect("9 to 15"),
                 idle_timeout: Duration::from_secs(60),
             }
         })

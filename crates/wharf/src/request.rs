@@ -327,8 +327,7 @@ impl Request {
     }
 
     fn answer(&self, accept: &Accept, compression: Option<&Negotiated>) -> Result<Answer, AcceptError> {
-        let extensions: Vec<_> =
-            compression.map(|negotiated| negotiated.agreed.extension()).into_iter().collect();
+        let extensions: Vec<_> = compression.map(Negotiated::extension).into_iter().collect();
         let cookies = set_cookie_values(&accept.cookies)?;
         let accept = handshake::Accept {
             protocol: accept.protocol.as_deref(),

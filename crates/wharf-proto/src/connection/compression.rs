@@ -20,7 +20,7 @@ impl Connection {
     /// [`Config::deflate`](super::Config::deflate) says; without that, nothing is sent compressed.
     #[must_use]
     pub fn with_deflate(mut self, negotiated: Negotiated) -> Self {
-        let Negotiated { agreed, window, memory } = negotiated;
+        let Negotiated { agreed, window, memory, .. } = negotiated;
         let (sends, receives) = match self.masking_keys {
             None => (agreed.server, agreed.client),
             Some(_) => (agreed.client, agreed.server),

@@ -1,21 +1,20 @@
 //! What is offered, agreed to and declined in the opening handshake (RFC 7692 §5, §7.1).
 
+mod parameters;
+
 use std::sync::Arc;
+
+use parameters::{Element, MAX_BITS, MIN_BITS, Parameters, limit};
 
 use super::library::IS_AVAILABLE;
 use super::memory::compressor_size;
-use super::{Agreed, Config, ContextMemory, Direction, Reservation, WindowBits};
-use crate::handshake::Extension;
+use super::{Agreed, Config, ContextMemory, Direction, Reservation};
+use crate::handshake::{Extension, excerpt};
 
 /// The extension's name (RFC 7692 §7).
 pub const NAME: &str = "permessage-deflate";
 
-const SERVER_NO_TAKEOVER: &str = "server_no_context_takeover";
-const CLIENT_NO_TAKEOVER: &str = "client_no_context_takeover";
-const SERVER_BITS: &str = "server_max_window_bits";
-const CLIENT_BITS: &str = "client_max_window_bits";
-
-/// What both sides agreed on, and the memory that one of them needs to keep it.
+/// What both sides agreed on, and the memory that one needs to keep it.
 #[derive(Debug)]
 pub struct Negotiated {
     /// What was agreed on.
@@ -24,263 +23,278 @@ pub struct Negotiated {
     pub(crate) window: Option<Reservation>,
     /// Where the memory of a compressor that takes its context over comes from.
     pub(crate) memory: Arc<ContextMemory>,
+    /// Whether the client asked for `server_max_window_bits`, which is answered even where it is no limit.
+    server_window_asked: bool,
 }
 
-impl Agreed {
-    /// What the server answers, and the client reads: only what differs from the default (RFC 7692 §7.1).
+impl Negotiated {
+    /// What a server answers: [`Agreed::extension`], and `server_max_window_bits=15` where the client asked for just that,
+    /// since an offer with this parameter is accepted by answering it (RFC 7692 §7.1.2.1). On a client, what the server
+    /// answered, and what the client keeps to though the server left it out (RFC 7692 §7.1.1.2, §7.1.2.2).
     pub fn extension(&self) -> Extension {
-        let mut extension = Extension::new(NAME);
-        for (name, direction) in [(SERVER_NO_TAKEOVER, self.server), (CLIENT_NO_TAKEOVER, self.client)] {
-            if !direction.context_takeover {
-                extension = extension.param(name, None);
-            }
+        let mut params = Parameters::from(self.agreed);
+        if self.server_window_asked {
+            params.server_max_window_bits = Some(self.agreed.server.window_bits);
         }
-        for (name, direction) in [(SERVER_BITS, self.server), (CLIENT_BITS, self.client)] {
-            if direction.window_bits < WindowBits::MAX.get() {
-                extension = extension.param(name, Some(&direction.window_bits.to_string()));
-            }
-        }
-        extension
+        params.write(Element::Answer)
     }
 }
 
-/// A server's choice: the first of the offers that it can meet, in the client's order (RFC 7692 §5.1, §7.1). `None`: all of
-/// them are declined, and messages are not compressed.
+impl Agreed {
+    /// The canonical element of `Sec-WebSocket-Extensions` for it: no parameter that says what its absence says.
+    pub fn extension(&self) -> Extension {
+        Parameters::from(*self).write(Element::Answer)
+    }
+}
+
+/// Server: takes the first of the client's offers that can be kept (RFC 7692 §5), `None` where there is none. Other
+/// extensions are passed over.
 ///
-/// Where `memory` is exhausted, neither side takes its context over.
+/// The window for what the client sends is taken from `memory`. Where `memory` has no room, nobody takes a context over.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use wharf_proto::deflate::{self, Config, ContextMemory, WindowBits};
+/// use wharf_proto::handshake::{parse_extensions, write_extensions};
+///
+/// let config = Config {
+///     level: 6,
+///     memory_level: 8,
+///     threshold: 64,
+///     server_context_takeover: false,
+///     client_context_takeover: true,
+///     server_max_window_bits: WindowBits::MAX,
+///     client_max_window_bits: WindowBits::new(12)?,
+///     idle_timeout: Duration::from_secs(60),
+/// };
+/// let memory = Arc::new(ContextMemory::new(64 * 1024 * 1024));
+///
+/// let offers = parse_extensions([b"permessage-deflate; client_max_window_bits".as_slice()])?;
+/// let negotiated = deflate::negotiate(&offers, &config, &memory).expect("the offer can be kept");
+/// assert_eq!(
+///     write_extensions(&[negotiated.extension()])?,
+///     "permessage-deflate; server_no_context_takeover; client_max_window_bits=12"
+/// );
+/// assert_eq!(memory.used(), 4096);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn negotiate(offers: &[Extension], config: &Config, memory: &Arc<ContextMemory>) -> Option<Negotiated> {
-    let ours = offers.iter().filter(|offer| IS_AVAILABLE && offer.name == NAME);
-    ours.filter_map(|offer| Parameters::read(offer).ok()).find_map(|offer| agree(offer, config, memory))
+    // RFC 7692 §5: the order is the client's preference.
+    let mut ours = offers.iter().filter(|offer| IS_AVAILABLE && offer.name == NAME);
+    ours.find_map(|offer| agree(offer, config, memory))
 }
 
-/// RFC 7692 §7.1.1, §7.1.2.
-fn agree(offer: Parameters, config: &Config, memory: &Arc<ContextMemory>) -> Option<Negotiated> {
-    // RFC 7692 §7.1.2.1: 8 cannot be compressed with, so such an offer is declined.
-    let asked = WindowBits::new(offer.server_bits.unwrap_or(15)).ok()?;
-    let server_bits = asked.min(config.server_max_window_bits).get();
-    // RFC 7692 §7.1.2.2: a window is only limited where the client says that it can be. If it cannot, it is not kept.
-    let hint = offer.client_bits.map(|hint| hint.unwrap_or(15));
-    let client_bits = hint.map_or(15, |hint| hint.min(config.client_max_window_bits.get()));
-    let is_kept = config.client_context_takeover
-        && !offer.client_no_takeover
-        && (client_bits <= config.client_max_window_bits.get());
-    let window = is_kept.then(|| memory.reserve(window_size(client_bits))).flatten();
-    let compressor = compressor_size(server_bits, config.memory_level);
-    let server = Direction {
-        context_takeover: config.server_context_takeover
-            && !offer.server_no_takeover
-            && memory.has_room(compressor),
-        window_bits: server_bits,
-    };
-    let client = Direction { context_takeover: window.is_some(), window_bits: client_bits };
-    Some(Negotiated { agreed: Agreed { server, client }, window, memory: memory.clone() })
-}
-
-/// What a client offers, what it likes best first (RFC 7692 §5.1, §7.1.3). Where `memory` is exhausted, it asks for no
-/// takeover.
+/// Client: what to offer, preferred first.
+///
+/// A server that cannot limit its window declines an offer that asks for it (RFC 7692 §7.1.2.1). So there is a second one
+/// then, without a limit but also without takeover, which needs no window here. Takeover for which `memory` has no
+/// room is not offered.
 pub fn offers(config: &Config, memory: &Arc<ContextMemory>) -> Vec<Extension> {
     if !IS_AVAILABLE {
         return Vec::new();
     }
-    let (server, client) = (config.server_max_window_bits, config.client_max_window_bits);
-    let server_takeover = config.server_context_takeover && memory.has_room(server.window_size());
-    let client_takeover =
-        config.client_context_takeover && memory.has_room(compressor_size(client.get(), config.memory_level));
-    let offer = |server_takeover: bool, server_bits: Option<WindowBits>| {
-        let mut offer = Extension::new(NAME);
-        if !server_takeover {
-            offer = offer.param(SERVER_NO_TAKEOVER, None);
-        }
-        if !client_takeover {
-            offer = offer.param(CLIENT_NO_TAKEOVER, None);
-        }
-        if let Some(bits) = server_bits {
-            offer = offer.param(SERVER_BITS, Some(&bits.to_string()));
-        }
-        // Without a value it says no more than that the window can be limited.
-        let hint = (client < WindowBits::MAX).then(|| client.to_string());
-        offer.param(CLIENT_BITS, hint.as_deref())
+    let (server_bits, client_bits) =
+        (config.server_max_window_bits.get(), config.client_max_window_bits.get());
+    let server_takeover = config.server_context_takeover && memory.has_room(window_size(server_bits));
+    let window = if server_takeover { window_size(server_bits) } else { 0 };
+    let compressor = compressor_size(client_bits, config.memory_level);
+    let client_takeover = config.client_context_takeover && memory.has_room(window + compressor);
+    let preferred = Parameters {
+        server_no_context_takeover: !server_takeover,
+        client_no_context_takeover: !client_takeover,
+        server_max_window_bits: limit(server_bits),
+        client_max_window_bits: Some(client_bits),
     };
-    if server == WindowBits::MAX {
-        return vec![offer(server_takeover, None)];
-    }
-    // A server that cannot limit its window may say that it refers back to nothing: then no window need be kept.
-    vec![offer(server_takeover, Some(server)), offer(false, None)]
+    let fallback = preferred.server_max_window_bits.is_some().then_some(Parameters {
+        server_no_context_takeover: true,
+        server_max_window_bits: None,
+        ..preferred
+    });
+    [Some(preferred), fallback].into_iter().flatten().map(|params| params.write(Element::Offer)).collect()
 }
 
-/// A client's verdict on the answer to its `offers`; `None` where the server took none of them.
+/// Client: judges the answer to `offers`, `Ok(None)` where the server took none.
+///
+/// The window for what the server sends is taken from `memory`.
 ///
 /// # Errors
-/// [`AgreementError`], for which the connection is to be failed (RFC 7692 §5.1, §7.1).
+/// [`AgreementError`], after which the client must fail the connection (RFC 7692 §7).
 pub fn accept(
     answer: &[Extension],
     offers: &[Extension],
     config: &Config,
     memory: &Arc<ContextMemory>,
 ) -> Result<Option<Negotiated>, AgreementError> {
-    let Some((answer, rest)) = answer.split_first() else { return Ok(None) };
-    if let Some(other) = [answer].into_iter().chain(rest).find(|extension| extension.name != NAME) {
-        return Err(AgreementError::NotOffered { name: other.name.clone() });
+    // RFC 6455 §9.1. It also keeps any other extension from using RSV1 beside this one (RFC 7692 §5).
+    if let Some(other) = answer.iter().find(|element| element.name != NAME) {
+        return Err(AgreementError::NotOffered { name: excerpt(other.name.as_bytes()) });
     }
-    if !rest.is_empty() {
-        return Err(AgreementError::Repeated);
-    }
-    let parameters = Parameters::read(answer)?;
-    if parameters.client_bits == Some(None) {
-        return Err(AgreementError::Value { name: CLIENT_BITS, value: None });
-    }
-    let fits = |offer: &Extension| Parameters::read(offer).is_ok_and(|offer| parameters.fits(offer));
-    if !offers.iter().any(fits) {
-        return Err(AgreementError::NotAsOffered {
-            answer: in_words(answer),
-            offers: offers.iter().map(in_words).collect::<Vec<_>>().join(", "),
-        });
-    }
-    let server_bits = parameters.server_bits.unwrap_or(15);
-    let window = if parameters.server_no_takeover {
-        None
-    } else {
-        Some(memory.reserve(window_size(server_bits)).ok_or(AgreementError::OutOfMemory)?)
+    let answer = match answer {
+        [] => return Ok(None),
+        [element] => Parameters::read(element, Element::Answer)?,
+        several => return Err(AgreementError::Repeated { count: several.len() }),
     };
-    let server = Direction { context_takeover: window.is_some(), window_bits: server_bits };
+    let offer = answered_offer(answer, offers)?;
+    let server = Direction {
+        context_takeover: !answer.server_no_context_takeover,
+        window_bits: answer.server_max_window_bits.unwrap_or(MAX_BITS),
+    };
     let client = Direction {
-        // It is ours to give up (RFC 7692 §7.1.1.2).
-        context_takeover: !parameters.client_no_takeover && config.client_context_takeover,
-        window_bits: parameters.client_bits.flatten().unwrap_or(15),
+        // RFC 7692 §7.1.1.2: the server may leave an offered client_no_context_takeover out; the client keeps to it.
+        context_takeover: config.client_context_takeover
+            && !offer.client_no_context_takeover
+            && !answer.client_no_context_takeover,
+        // RFC 7692 §7.1.2.2: so it is with client_max_window_bits.
+        window_bits: answer
+            .client_max_window_bits
+            .unwrap_or(MAX_BITS)
+            .min(config.client_max_window_bits.get()),
     };
-    Ok(Some(Negotiated { agreed: Agreed { server, client }, window, memory: memory.clone() }))
+    let window = match server.context_takeover.then(|| window_size(server.window_bits)) {
+        None => None,
+        Some(bytes) => Some(memory.reserve(bytes).ok_or(AgreementError::MemoryExhausted { bytes })?),
+    };
+    let server_window_asked = offer.server_max_window_bits.is_some();
+    let agreed = Agreed { server, client };
+    Ok(Some(Negotiated { agreed, window, memory: memory.clone(), server_window_asked }))
 }
 
-/// The parameters of one element, each at most once and with a value as it has to be (RFC 7692 §7.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::option_option, reason = "whether it is there, and whether it has a value")]
-struct Parameters {
-    server_no_takeover: bool,
-    client_no_takeover: bool,
-    server_bits: Option<u8>,
-    client_bits: Option<Option<u8>>,
-}
-
-impl Parameters {
-    /// # Errors
-    /// A parameter that is unknown (RFC 7692 §7.1), that stands there twice, or whose value is not what it may be.
-    fn read(extension: &Extension) -> Result<Self, AgreementError> {
-        let mut read = Self::default();
-        for (name, value) in &extension.params {
-            let value = value.as_deref();
-            let is_first = match name.as_str() {
-                SERVER_NO_TAKEOVER => no_value(SERVER_NO_TAKEOVER, value, &mut read.server_no_takeover)?,
-                CLIENT_NO_TAKEOVER => no_value(CLIENT_NO_TAKEOVER, value, &mut read.client_no_takeover)?,
-                SERVER_BITS => {
-                    let bits = value.ok_or(AgreementError::Value { name: SERVER_BITS, value: None })?;
-                    read.server_bits.replace(window_bits(SERVER_BITS, bits)?).is_none()
-                }
-                CLIENT_BITS => {
-                    let bits = value.map(|bits| window_bits(CLIENT_BITS, bits)).transpose()?;
-                    read.client_bits.replace(bits).is_none()
-                }
-                _ => return Err(AgreementError::Unknown { name: name.clone() }),
-            };
-            if !is_first {
-                return Err(AgreementError::ParameterRepeated { name: name.clone() });
-            }
-        }
-        Ok(read)
-    }
-
-    /// Whether an answer with these parameters takes an offer up (RFC 7692 §7.1.1.1, §7.1.2.1, §7.1.2.2). What the offer does
-    /// not mention the server may add, but for the limit of a window that it has not been told can be limited.
-    fn fits(self, offer: Self) -> bool {
-        let is_asked_for = self.server_no_takeover || !offer.server_no_takeover;
-        let is_in_servers_limit =
-            offer.server_bits.is_none_or(|most| self.server_bits.is_some_and(|bits| bits <= most));
-        let is_in_clients_limit = self.client_bits.flatten().is_none_or(|bits| {
-            offer.client_bits.is_some_and(|most| bits <= most.unwrap_or(WindowBits::MAX.get()))
-        });
-        is_asked_for && is_in_servers_limit && is_in_clients_limit
-    }
-}
-
-/// RFC 7692 §7.1.1: a parameter without a value.
-fn no_value(name: &'static str, value: Option<&str>, is_there: &mut bool) -> Result<bool, AgreementError> {
-    match value {
-        Some(value) => Err(AgreementError::Value { name, value: Some(value.to_owned()) }),
-        None => Ok(!std::mem::replace(is_there, true)),
-    }
-}
-
-/// RFC 7692 §7.1.2: a decimal number from 8 to 15, without leading zeros.
-fn window_bits(name: &'static str, value: &str) -> Result<u8, AgreementError> {
-    let is_written_so = value.bytes().all(|byte| byte.is_ascii_digit()) && !value.starts_with('0');
-    let bits = value.parse().ok().filter(|bits| is_written_so && (8..=15).contains(bits));
-    bits.ok_or_else(|| AgreementError::Value { name, value: Some(value.to_owned()) })
-}
-
-/// What a window takes, in bytes. Who says 8 and compresses with zlib uses 9.
-const fn window_size(bits: u8) -> usize {
-    if bits < WindowBits::MIN.get() { WindowBits::MIN.window_size() } else { 1 << bits }
-}
-
-fn in_words(extension: &Extension) -> String {
-    let mut text = extension.name.clone();
-    for (name, value) in &extension.params {
-        text.extend(["; ", name]);
-        if let Some(value) = value {
-            text.extend(["=", value]);
-        }
-    }
-    text
-}
-
-/// Why an answer, or one of several offers, agrees on nothing.
+/// An answer to an offer of permessage-deflate that a client cannot keep to (RFC 7692 §7).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AgreementError {
-    /// An extension that was not offered (RFC 6455 §4.1).
-    #[error("the server answered with the extension {name:?}, which was not offered")]
+    /// Nothing of this name was offered (RFC 6455 §9.1).
+    #[error("the server uses the extension {name}, which was not offered")]
     NotOffered {
-        /// Its name.
+        /// What came.
         name: String,
     },
-    /// permessage-deflate more than once.
-    #[error("the server answered with {NAME} more than once")]
-    Repeated,
-    /// A parameter that permessage-deflate does not have (RFC 7692 §7.1).
-    #[error("{NAME} has no parameter {name:?}")]
-    Unknown {
-        /// Its name.
+    /// One offer is accepted, not several (RFC 7692 §5).
+    #[error("the server accepts permessage-deflate {count} times, not once")]
+    Repeated {
+        /// How often it came.
+        count: usize,
+    },
+    /// A parameter that has no meaning in an answer (RFC 7692 §7).
+    #[error("the server answers permessage-deflate with the unknown parameter {name}")]
+    ParameterUnknown {
+        /// What came.
         name: String,
     },
-    /// A parameter more than once (RFC 7692 §7.1).
-    #[error("the parameter {name} of {NAME} is given more than once")]
+    /// A parameter came more than once (RFC 7692 §7).
+    #[error("the server answers the parameter {name} more than once")]
     ParameterRepeated {
-        /// Its name.
-        name: String,
-    },
-    /// A value that the parameter may not have (RFC 7692 §7.1.1, §7.1.2).
-    #[error("the parameter {name} of {NAME} has the value {value:?}; {}", expected(name))]
-    Value {
-        /// The parameter's name.
+        /// The parameter.
         name: &'static str,
-        /// What came; `None`: no value.
-        value: Option<String>,
     },
-    /// An answer that takes up none of the offers (RFC 7692 §5.1).
-    #[error("the server answered {answer:?}, which takes up none of the offers {offers:?}")]
-    NotAsOffered {
-        /// The answer.
-        answer: String,
+    /// A parameter that has no value came with one (RFC 7692 §7.1.1.1, §7.1.1.2).
+    #[error("the server answers the parameter {name} with the value \"{value}\", but it has none")]
+    ValueNotAllowed {
+        /// The parameter.
+        name: &'static str,
+        /// What came.
+        value: String,
+    },
+    /// A window came without its size (RFC 7692 §7.1.2.1, §7.1.2.2).
+    #[error("the server answers the parameter {name} without a value, which must be 8 to 15")]
+    WindowBitsMissing {
+        /// The parameter.
+        name: &'static str,
+    },
+    /// A window's size is no decimal number from 8 to 15 without leading zeros (RFC 7692 §7.1.2.1, §7.1.2.2).
+    #[error("the server answers the parameter {name} with the value \"{value}\", which must be 8 to 15")]
+    WindowBits {
+        /// The parameter.
+        name: &'static str,
+        /// What came.
+        value: String,
+    },
+    /// The server would take its context over, but was asked not to (RFC 7692 §7.1.1.1).
+    #[error("the server must answer server_no_context_takeover, which was offered")]
+    ServerContextTakeover,
+    /// The server would not limit its window, but was asked to (RFC 7692 §7.1.2.1).
+    #[error("the server must answer server_max_window_bits with at most {limit}, which was offered")]
+    ServerWindowUnlimited {
         /// What was offered.
-        offers: String,
+        limit: u8,
     },
-    /// The server takes its context over, and meanwhile there is no memory left to keep its window.
-    #[error("the server takes its context over, and the memory for the contexts of this client is exhausted")]
-    OutOfMemory,
+    /// The server's window would be larger than it was asked for (RFC 7692 §7.1.2.1).
+    #[error("the server answers server_max_window_bits={bits}, but at most {limit} was offered")]
+    ServerWindow {
+        /// What came.
+        bits: u8,
+        /// What was offered.
+        limit: u8,
+    },
+    /// The server limits the client's window, which was not offered (RFC 7692 §7.1.2.2).
+    #[error("the server answers client_max_window_bits={bits}, which was not offered")]
+    ClientWindowNotOffered {
+        /// What came.
+        bits: u8,
+    },
+    /// The client's window would be larger than it was offered (RFC 7692 §7.1.2.2).
+    #[error("the server answers client_max_window_bits={bits}, but at most {limit} was offered")]
+    ClientWindow {
+        /// What came.
+        bits: u8,
+        /// What was offered.
+        limit: u8,
+    },
+    /// The [`ContextMemory`] had room for the server's takeover when it was offered, and has none left.
+    #[error("no memory is left for the {bytes} bytes that the server's messages refer back over")]
+    MemoryExhausted {
+        /// The size of the window.
+        bytes: usize,
+    },
 }
 
-fn expected(name: &str) -> &'static str {
-    match name {
-        SERVER_BITS | CLIENT_BITS => "expected 8 to 15",
-        _ => "expected none",
+/// Server: what is agreed on for one offer, `None` where it is declined.
+fn agree(offer: &Extension, config: &Config, memory: &Arc<ContextMemory>) -> Option<Negotiated> {
+    // RFC 7692 §7: a server must decline parameters that are unknown, repeated, or have an invalid value ...
+    let offer = Parameters::read(offer, Element::Offer).ok()?;
+    // ... and a configuration that it does not support: nothing here compresses with a window of 2^8 bytes.
+    if offer.server_max_window_bits == Some(MIN_BITS) {
+        return None;
     }
+    // RFC 7692 §7.1.2.1: the same as was offered, or smaller.
+    let server_bits =
+        offer.server_max_window_bits.unwrap_or(MAX_BITS).min(config.server_max_window_bits.get());
+    // RFC 7692 §7.1.2.2: who does not offer client_max_window_bits must not be answered it.
+    let client_limit = config.client_max_window_bits.get();
+    let client_bits = offer.client_max_window_bits.map_or(MAX_BITS, |hint| hint.min(client_limit));
+    // A window that is larger than the limit, because the client cannot limit it, is not kept.
+    let keeps_window = config.client_context_takeover
+        && !offer.client_no_context_takeover // RFC 7692 §7.1.1.2
+        && client_bits <= client_limit;
+    let window = if keeps_window { memory.reserve(window_size(client_bits)) } else { None };
+    let server_takeover = config.server_context_takeover
+        && !offer.server_no_context_takeover // RFC 7692 §7.1.1.1
+        && memory.has_room(compressor_size(server_bits, config.memory_level));
+    let agreed = Agreed {
+        server: Direction { context_takeover: server_takeover, window_bits: server_bits },
+        client: Direction { context_takeover: window.is_some(), window_bits: client_bits },
+    };
+    let server_window_asked = offer.server_max_window_bits.is_some();
+    Some(Negotiated { agreed, window, memory: memory.clone(), server_window_asked })
 }
+
+/// Client: the first offer that the answer fits, or why it does not fit the preferred one.
+fn answered_offer(answer: Parameters, offers: &[Extension]) -> Result<Parameters, AgreementError> {
+    let mut misfit = None;
+    for offer in offers.iter().filter(|offer| offer.name == NAME) {
+        let Ok(offer) = Parameters::read(offer, Element::Offer) else { continue };
+        match answer.check(offer) {
+            Ok(()) => return Ok(offer),
+            Err(error) => misfit = misfit.or(Some(error)),
+        }
+    }
+    Err(misfit.unwrap_or_else(|| AgreementError::NotOffered { name: NAME.to_owned() }))
+}
+
+/// What is kept, in bytes. Decompressors have no window of 2^8 bytes, and need the next larger one for it.
+fn window_size(bits: u8) -> usize {
+    1 << bits.max(MIN_BITS + 1)
+}
+
+#[cfg(test)]
+mod tests;

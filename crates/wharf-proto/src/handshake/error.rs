@@ -409,7 +409,7 @@ pub enum FieldError {
 }
 
 /// The first bytes of what came, escaped to visible ASCII.
-pub(super) fn excerpt(bytes: &[u8]) -> String {
+pub(crate) fn excerpt(bytes: &[u8]) -> String {
     match bytes.split_at_checked(EXCERPT_LENGTH) {
         Some((first, rest)) if !rest.is_empty() => format!("{}...", first.escape_ascii()),
         _ => bytes.escape_ascii().to_string(),

@@ -44,6 +44,7 @@ mod request;
 mod response;
 
 pub use answer::{Answer, reason_phrase};
+pub(crate) use error::excerpt;
 pub use error::{
     AnswerError, ClientRequestError, ExtensionsError, FieldError, FieldRepeated, HandshakeError, HeadError,
     VerifyError, VersionError,
