@@ -7,15 +7,18 @@ use super::{Compress, CompressWhole, Corrupt, DeflateLibrary, Inflate, Inflated,
 pub(in crate::deflate) const IS_AVAILABLE: bool = false;
 
 #[derive(Debug)]
-pub(crate) struct Library(Infallible);
+pub(crate) struct Library;
 
 impl DeflateLibrary for Library {
-    type Compressor = Self;
-    type WholeCompressor = Self;
-    type Inflater = Self;
+    type Compressor = NoCompressor;
+    type WholeCompressor = NoWholeCompressor;
+    type Inflater = NoInflater;
 }
 
-impl Compress for Library {
+#[derive(Debug)]
+pub(crate) struct NoCompressor(Infallible);
+
+impl Compress for NoCompressor {
     fn new(_: Parameters) -> Option<Self> {
         None
     }
@@ -29,7 +32,10 @@ impl Compress for Library {
     }
 }
 
-impl CompressWhole for Library {
+#[derive(Debug)]
+pub(crate) struct NoWholeCompressor(Infallible);
+
+impl CompressWhole for NoWholeCompressor {
     fn new(_: u8) -> Option<Self> {
         None
     }
@@ -39,7 +45,10 @@ impl CompressWhole for Library {
     }
 }
 
-impl Inflate for Library {
+#[derive(Debug)]
+pub(crate) struct NoInflater(Infallible);
+
+impl Inflate for NoInflater {
     fn new() -> Option<Self> {
         None
     }
