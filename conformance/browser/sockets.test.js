@@ -50,6 +50,27 @@ test("texts come back as texts, in order, empty ones and all planes of Unicode i
   assert.deepEqual(await tab.evaluate((messages) => window.echoes(messages), texts), texts);
 });
 
+test("messages that the browser and the server compress come back, by themselves and one after the other", async () => {
+  const echoed = await tab.evaluate(async () => {
+    const text = JSON.stringify(Array.from({ length: 2000 }, (_, id) => ({ id, name: `user ${(id * 7919) % 1000}` })));
+    const messages = ["", text, text, text.repeat(10), window.pattern(200_000), text];
+    const answers = await window.echoes(messages);
+    return answers.every((answer, at) => typeof answer === "string" ? answer === messages[at] : window.same(answer, messages[at]));
+  });
+  assert.ok(echoed);
+});
+
+test("the browser's own offer of compression is taken", async () => {
+  const extensions = await tab.evaluate(
+    () =>
+      new Promise((resolve) => {
+        const socket = new WebSocket("/echo");
+        socket.onopen = () => (resolve(socket.extensions), socket.close());
+      }),
+  );
+  assert.equal(extensions, "permessage-deflate; server_no_context_takeover; client_no_context_takeover");
+});
+
 test("binary messages come back as binary, at every length where the frame header changes", async () => {
   const lengths = [0, 1, 125, 126, 127, 128, 65_535, 65_536, 65_537, 1024 * 1024];
   const equal = await tab.evaluate(async (all) => {

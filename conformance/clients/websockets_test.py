@@ -1,12 +1,14 @@
 """Python's `websockets` as a client of `wharf serve`."""
 
 import asyncio
+import itertools
 import os
 import re
 import unittest
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 LIMIT = 2 * 1024 * 1024
 # The lengths at which the form of a frame's header changes, and one that the server sends back in fragments.
@@ -52,6 +54,24 @@ class Websockets(unittest.IsolatedAsyncioTestCase):
             for text in texts:
                 await socket.send(text)
             self.assertEqual([await socket.recv() for _ in texts], texts)
+
+    async def test_compressed_messages_come_back_whatever_takeover_and_windows_are_agreed_on(self):
+        json = "".join(f'{{"id":{number},"name":"user {number * 7919 % 1000}"}},' for number in range(200))
+        messages = ["", json, json, json * 12, os.urandom(5000), json]
+        for server, client_, bits in itertools.product((False, True), (False, True), (None, 9, 12, 15)):
+            offer = ClientPerMessageDeflateFactory(
+                server_no_context_takeover=server,
+                client_no_context_takeover=client_,
+                server_max_window_bits=bits,
+                client_max_window_bits=bits or True,
+                compress_settings={"memLevel": 5},
+            )
+            with self.subTest(server=server, client=client_, bits=bits):
+                async with client(self.echo, extensions=[offer]) as socket:
+                    self.assertIn("permessage-deflate", socket.response.headers["Sec-WebSocket-Extensions"])
+                    for message in messages:
+                        await socket.send(message)
+                        self.assertEqual(await socket.recv(), message)
 
     async def test_bytes_come_back_as_they_were(self):
         async with client(self.echo) as socket:

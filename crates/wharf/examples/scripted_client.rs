@@ -3,6 +3,7 @@
 //!
 //! ```sh
 //! cargo run -p wharf --example scripted_client URL [--protocol NAME]... [--origin ORIGIN] [--header NAME VALUE]... [--root PEM]
+//!     [--compression SERVER_TAKEOVER CLIENT_TAKEOVER SERVER_BITS CLIENT_BITS]
 //! ```
 //!
 //! | it reads | and |
@@ -19,7 +20,7 @@ use std::error::Error;
 use std::io::BufRead;
 
 use wharf::{
-    Client, ClientConfig, ClientTls, CloseCode, ConnectError, ConnectRequest, Connection, Context, Ending,
+    Client, ClientConfig, ClientTls, CloseCode, Compression, ConnectError, ConnectRequest, Connection, Context, Ending,
     Handler, MessageRef,
 };
 
@@ -52,6 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             "--origin" => request = request.origin(value()?),
             "--header" => request = request.header(value()?, value()?),
             "--root" => config = config.tls(ClientTls::with_root_certificates(std::fs::read(value()?)?)?),
+            "--compression" => config = config.compression(compression(&mut value)?),
             _ => return Err(format!("there is no option {option}").into()),
         }
     }
@@ -82,6 +84,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     });
     connection.closed().await;
     Ok(())
+}
+
+/// Takeover of the server and of the client, then the window bits of both.
+fn compression(
+    value: &mut impl FnMut() -> Result<String, &'static str>,
+) -> Result<Compression, Box<dyn Error>> {
+    Ok(Compression::default()
+        .threshold(0)
+        .server_context_takeover(value()?.parse()?)
+        .client_context_takeover(value()?.parse()?)
+        .server_max_window_bits(value()?.parse()?)
+        .client_max_window_bits(value()?.parse()?))
 }
 
 async fn obey(connection: &Connection, line: &str) -> Result<(), Box<dyn Error>> {

@@ -256,6 +256,12 @@ impl Client {
         }
     }
 
+    /// All bytes up to the end.
+    pub async fn rest(&mut self) -> Vec<u8> {
+        while self.read().await {}
+        std::mem::take(&mut self.unread)
+    }
+
     /// Sees TCP end in order, with nothing more before.
     pub async fn sees_end(&mut self) {
         assert_eq!(self.next().await, None);
