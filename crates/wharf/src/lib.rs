@@ -40,6 +40,8 @@
 pub(crate) use wharf_proto as proto;
 
 mod client;
+#[cfg(feature = "deflate")]
+mod compression;
 mod config;
 mod connection;
 mod connection_state;
@@ -68,6 +70,8 @@ mod server;
 mod tls;
 
 pub use client::{Client, ClientConfig, ConnectError, ConnectRequest, Proxy, ProxyError, UrlError};
+#[cfg(feature = "deflate")]
+pub use compression::Compression;
 pub use config::{ConfigError, LONGEST_TIME, ServerConfig, UNLIMITED};
 pub use connection::Connection;
 pub use connection_state::ConnectionState;

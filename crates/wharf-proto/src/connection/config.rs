@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crate::deflate;
 use crate::limits::Limits;
 
 /// How connections behave. Immutable once connections share it.
@@ -22,6 +23,8 @@ pub struct Config {
     pub close_timeout: Duration,
     /// How long output may wait without a byte of it moving; then the peer counts as lost. Default 30 s.
     pub write_timeout: Duration,
+    /// How messages are compressed where both sides agree to it; `None`: never. Default `None`.
+    pub deflate: Option<deflate::Config>,
 }
 
 /// When a silent peer is pinged, and when it is given up.
@@ -46,6 +49,7 @@ impl Default for Config {
             }),
             close_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(30),
+            deflate: None,
         }
     }
 }

@@ -34,6 +34,11 @@ impl ContextMemory {
         self.used().checked_add(bytes).is_some_and(|total| total <= self.limit)
     }
 
+    /// The most that can be taken, in bytes.
+    pub const fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// How much is taken, in bytes.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)

@@ -17,7 +17,11 @@ impl WindowBits {
     /// # Errors
     /// [`WindowBitsError`] for any number but 9 to 15.
     pub const fn new(bits: u8) -> Result<Self, WindowBitsError> {
-        if bits >= Self::MIN.0 && bits <= Self::MAX.0 { Ok(Self(bits)) } else { Err(WindowBitsError { bits }) }
+        if bits >= Self::MIN.0 && bits <= Self::MAX.0 {
+            Ok(Self(bits))
+        } else {
+            Err(WindowBitsError { bits })
+        }
     }
 
     /// The number.

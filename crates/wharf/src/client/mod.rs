@@ -134,7 +134,7 @@ impl Client {
 
     /// Starts the connection's own task.
     fn start(&self, opened: Opened, receiver: impl FnOnce(&Connection) -> Receiver) -> Connection {
-        let Options { config, core } = &self.inner.options;
+        let Options { config, core, .. } = &self.inner.options;
         let opening = Opening {
             protocol: opened.protocol.map(Into::into),
             version: opened.version,
