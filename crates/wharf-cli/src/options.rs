@@ -5,53 +5,46 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use wharf::{IpNetwork, ServerConfig, UNLIMITED};
+use wharf::{Compression, IpNetwork, ServerConfig, UNLIMITED};
 
-/// Declares a flag for each option once, with its default from the library, and the way back into a config.
+/// Declares a flag for each plain option once, with its default from the library, and the way back into a config.
 ///
 /// A flag that is not given leaves what a file says, so that its default can only be told, not set.
-macro_rules! server_options {
-    ($(#[doc = $doc:literal] $field:ident: $kind:ty = $value_name:literal,)+) => {
-        /// Every option of a server.
-        #[derive(Args, Debug, Default)]
-        #[command(next_help_heading = "Server options")]
-        pub(crate) struct ServerOptions {
+macro_rules! flags {
+    ($flags:ident of $config:ident, $heading:literal, excluding $excluded:expr => {
+        $(#[doc = $doc:literal] $field:ident $(as $flag:literal)?: $kind:ty = $value_name:literal,)+
+    }) => {
+        #[derive(Args, Debug, Default, PartialEq)]
+        #[command(next_help_heading = $heading)]
+        struct $flags {
             $(
                 #[arg(
-                    long,
+                    long $(= $flag)?,
                     value_name = $value_name,
                     help = format!(
                         "{} [default: {}]",
                         $doc.trim().trim_end_matches('.'),
-                        <$kind>::from_option(ServerConfig::default().$field),
+                        <$kind>::from_option($config::default().$field),
                     ),
+                    conflicts_with_all = $excluded,
                     action = ArgAction::Set,
                 )]
                 $field: Option<$kind>,
             )+
-
-            /// Proxies whose X-Forwarded-For counts, as networks such as 10.0.0.0/8; may be given several times.
-            #[arg(long, value_name = "NETWORK")]
-            trusted_proxies: Vec<IpNetwork>,
         }
 
-        impl ServerOptions {
-            /// These options, with the flags that were given instead of their own.
-            pub(crate) fn over(&self, mut config: ServerConfig) -> ServerConfig {
+        impl $flags {
+            /// Puts what was given in place of what stands there.
+            fn put_into(&self, config: &mut $config) {
                 $(if let Some(value) = self.$field {
                     config.$field = value.into_option();
                 })+
-                if !self.trusted_proxies.is_empty() {
-                    config.trusted_proxies.clone_from(&self.trusted_proxies);
-                }
-                config
             }
 
             /// Whether the flag of this option was given.
-            pub(crate) fn is_given(&self, option: &str) -> bool {
+            fn is_given(&self, option: &str) -> bool {
                 match option {
                     $(stringify!($field) => self.$field.is_some(),)+
-                    "trusted_proxies" => !self.trusted_proxies.is_empty(),
                     _ => false,
                 }
             }
@@ -59,7 +52,63 @@ macro_rules! server_options {
     };
 }
 
-server_options! {
+/// Every option of a server.
+#[derive(Args, Debug, Default)]
+pub(crate) struct ServerOptions {
+    #[command(flatten)]
+    plain: PlainFlags,
+
+    /// Proxies whose X-Forwarded-For counts, as networks such as 10.0.0.0/8; may be given several times.
+    #[arg(long, value_name = "NETWORK", help_heading = "Server options")]
+    trusted_proxies: Vec<IpNetwork>,
+
+    /// Do not compress messages, whatever clients offer.
+    #[arg(long, help_heading = "Compression")]
+    no_compression: bool,
+
+    #[command(flatten)]
+    compression: CompressionFlags,
+}
+
+impl ServerOptions {
+    /// These options, with the flags that were given instead of their own. A flag on how to compress is also one to compress.
+    pub(crate) fn over(&self, mut config: ServerConfig) -> ServerConfig {
+        self.plain.put_into(&mut config);
+        if !self.trusted_proxies.is_empty() {
+            config.trusted_proxies.clone_from(&self.trusted_proxies);
+        }
+        if self.no_compression {
+            config.compression = None;
+        } else if self.compression != CompressionFlags::default() {
+            self.compression.put_into(config.compression.get_or_insert_default());
+        }
+        config
+    }
+
+    /// Whether the flag of this option was given.
+    pub(crate) fn is_given(&self, option: &str) -> bool {
+        match option.strip_prefix(COMPRESSION) {
+            Some(option) => self.compression.is_given(option),
+            None if option == "trusted_proxies" => !self.trusted_proxies.is_empty(),
+            None => self.plain.is_given(option),
+        }
+    }
+}
+
+/// The flag of an option that [`ConfigError`](wharf::ConfigError) names.
+pub(crate) fn flag(option: &str) -> String {
+    let name = match option.strip_prefix(COMPRESSION) {
+        // The standard's names for what both sides agree on, which say enough.
+        Some(agreed_on) if agreed_on.starts_with("server_") || agreed_on.starts_with("client_") => agreed_on,
+        _ => option,
+    };
+    format!("--{}", name.replace(['_', '.'], "-"))
+}
+
+/// What stands before the names of the options in `ServerConfig::compression`.
+const COMPRESSION: &str = "compression.";
+
+flags! { PlainFlags of ServerConfig, "Server options", excluding [""; 0] => {
     /// Longest payload of any one frame; browsers send one frame a message.
     max_received_frame_size: Size = "BYTES",
     /// Longest message that comes in fragments.
@@ -110,7 +159,28 @@ server_options! {
     write_timeout: Time = "TIME",
     /// Most events that may wait to be handled.
     max_pending_events: usize = "COUNT",
-}
+}}
+
+flags! { CompressionFlags of Compression, "Compression", excluding ["no_compression"] => {
+    /// How hard to compress: 1, the fastest, to 9, the smallest.
+    level as "compression-level": u8 = "LEVEL",
+    /// Memory of a compressor for finding repetitions: 1 to 9, each step doubles it.
+    memory_level as "compression-memory-level": u8 = "LEVEL",
+    /// Shortest message that is compressed.
+    threshold as "compression-threshold": Size = "BYTES",
+    /// Whether messages of the server may refer to those before: smaller, for some 260 KiB a connection.
+    server_context_takeover: bool = "BOOL",
+    /// Whether messages of a client may refer to those before: smaller, for some 32 KiB a connection.
+    client_context_takeover: bool = "BOOL",
+    /// How far back messages of the server may refer, as the exponent of 2: 9 to 15.
+    server_max_window_bits: u8 = "BITS",
+    /// How far back messages of a client may refer, as the exponent of 2: 9 to 15.
+    client_max_window_bits: u8 = "BITS",
+    /// Most memory for what connections keep from message to message, all together.
+    memory_limit as "compression-memory-limit": Size = "BYTES",
+    /// How long a connection may keep a compressor that it does not use.
+    idle_timeout as "compression-idle-timeout": Time = "TIME",
+}}
 
 /// A value as it is typed, to and from a value of the library's.
 trait FlagValue {
@@ -133,7 +203,7 @@ macro_rules! plain_flag_values {
     };
 }
 
-plain_flag_values!(bool, u32, usize);
+plain_flag_values!(bool, u8, u32, usize);
 
 /// A number of bytes, or `unlimited`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,9 +294,24 @@ mod tests {
     fn every_option_of_the_library_has_a_flag() {
         let command = Flags::command();
         let flags: Vec<_> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
-        let options = serde_json::to_value(ServerConfig::default()).unwrap();
-        for option in options.as_object().unwrap().keys() {
-            assert!(flags.contains(&option.replace('_', "-").as_str()), "{option}");
+        let has_flag = |option: &str| flags.contains(&flag(option).trim_start_matches("--"));
+        for (option, value) in options_of(&ServerConfig::default()) {
+            match value.as_object() {
+                None => assert!(has_flag(&option), "{option}"),
+                Some(nested) => {
+                    assert!(has_flag(&format!("no_{option}")), "{option}");
+                    for inner in nested.keys() {
+                        assert!(has_flag(&format!("{option}.{inner}")), "{option}.{inner}");
+                    }
+                }
+            }
+        }
+    }
+
+    fn options_of(config: &impl serde::Serialize) -> serde_json::Map<String, serde_json::Value> {
+        match serde_json::to_value(config).unwrap() {
+            serde_json::Value::Object(options) => options,
+            value => panic!("{value}"),
         }
     }
 
@@ -245,5 +330,73 @@ mod tests {
             .close_timeout(Duration::from_millis(250))
             .trusted_proxies(vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()]);
         assert_eq!(config(&flags), expected);
+    }
+    #[test]
+    fn flags_of_compression_reach_their_options() {
+        assert_eq!(config(&["--no-compression"]).compression, None);
+        let flags = [
+            "--compression-level=1",
+            "--compression-memory-level=2",
+            "--compression-threshold=unlimited",
+            "--server-context-takeover=true",
+            "--client-context-takeover=true",
+            "--server-max-window-bits=9",
+            "--client-max-window-bits=10",
+            "--compression-memory-limit=3",
+            "--compression-idle-timeout=90s",
+        ];
+        let expected = Compression::default()
+            .level(1)
+            .memory_level(2)
+            .threshold(UNLIMITED)
+            .server_context_takeover(true)
+            .client_context_takeover(true)
+            .server_max_window_bits(9)
+            .client_max_window_bits(10)
+            .memory_limit(3)
+            .idle_timeout(Duration::from_secs(90));
+        assert_eq!(config(&flags), ServerConfig::default().compression(expected));
+        assert_eq!(flags.len(), options_of(&Compression::default()).len());
+        for alone in flags {
+            assert_ne!(config(&[alone]), ServerConfig::default(), "{alone}");
+        }
+    }
+
+    #[test]
+    fn a_flag_on_how_to_compress_is_one_to_compress_and_excludes_the_one_not_to() {
+        let flags = Flags::try_parse_from(["wharf", "--compression-level=1"]).unwrap().server;
+        let off = ServerConfig::default().compression(None);
+        assert_eq!(flags.over(off.clone()).compression, Some(Compression::default().level(1)));
+        assert_eq!(Flags::try_parse_from(["wharf"]).unwrap().server.over(off.clone()), off);
+
+        let command = Flags::command();
+        let arguments = command.get_arguments().filter(|argument| {
+            argument.get_help_heading() == Some("Compression") && argument.get_id() != "no_compression"
+        });
+        let flags: Vec<_> = arguments.filter_map(clap::Arg::get_long).collect();
+        assert_eq!(flags.len(), options_of(&Compression::default()).len());
+        for flag in flags {
+            let value = if flag.ends_with("takeover") { "true" } else { "9" };
+            let value = if flag.ends_with("timeout") { "9s" } else { value };
+            let both = ["wharf", "--no-compression", &format!("--{flag}={value}")];
+            let error = Flags::try_parse_from(both).unwrap_err();
+            assert_eq!(error.kind(), clap::error::ErrorKind::ArgumentConflict, "{flag}");
+        }
+    }
+
+    #[test]
+    fn a_flag_that_is_given_is_known_by_the_name_of_its_option() {
+        let flags = ["wharf", "--compression-level=1", "--server-max-window-bits=9", "--trusted-proxies=::1"];
+        let server = Flags::try_parse_from(flags).unwrap().server;
+        for (option, is_given) in [
+            ("compression.level", true),
+            ("compression.server_max_window_bits", true),
+            ("trusted_proxies", true),
+            ("compression.threshold", false),
+            ("level", false),
+            ("keepalive", false),
+        ] {
+            assert_eq!(server.is_given(option), is_given, "{option}");
+        }
     }
 }

@@ -20,8 +20,8 @@ use std::error::Error;
 use std::io::BufRead;
 
 use wharf::{
-    Client, ClientConfig, ClientTls, CloseCode, Compression, ConnectError, ConnectRequest, Connection, Context, Ending,
-    Handler, MessageRef,
+    Client, ClientConfig, ClientTls, CloseCode, Compression, ConnectError, ConnectRequest, Connection,
+    Context, Ending, Handler, MessageRef,
 };
 
 /// Sends everything back.

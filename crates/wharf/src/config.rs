@@ -5,6 +5,8 @@ mod file;
 
 use std::time::Duration;
 
+#[cfg(feature = "deflate")]
+use crate::compression::Compression;
 use crate::network::IpNetwork;
 
 /// Says of a limit in bytes that there is none.
@@ -41,6 +43,7 @@ pub const UNLIMITED: usize = usize::MAX;
 /// keepalive_interval = "1m 30s"
 /// trusted_proxies = ["10.0.0.0/8"]
 /// closeTimeout = 5000                  # the reference's name, and there a number counts milliseconds
+/// compression = true                   # or false, or a table of its options
 /// ```
 ///
 /// What is left out has its default, and an unknown name is an error that suggests the nearest known one.
@@ -226,6 +229,18 @@ pub struct ServerConfig {
     /// With that many waiting, further handshakes are answered with 503 and invalid ones are not told any more, so that
     /// an application that falls behind does so on its clients and not in memory.
     pub max_pending_events: usize,
+
+    /// How messages are compressed, permessage-deflate, with clients that offer it (RFC 7692); `None`: never. Default
+    /// [`Compression::default`].
+    ///
+    /// It is on because browsers offer it by themselves, and users of servers that have it expect that it is taken. Those
+    /// that leave it off name memory as the reason; here a connection keeps none for it, unless it is told to by
+    /// [`Compression::server_context_takeover`] or [`Compression::client_context_takeover`].
+    ///
+    /// Do not compress messages that hold a secret beside text that others choose: who sees the length of the encrypted
+    /// message can guess the secret byte by byte (known as CRIME and BREACH).
+    #[cfg(feature = "deflate")]
+    pub compression: Option<Compression>,
 }
 
 impl Default for ServerConfig {
@@ -257,6 +272,8 @@ impl Default for ServerConfig {
             max_unread_bytes: 1024 * 1024,
             write_timeout: Duration::from_secs(30),
             max_pending_events: 4096,
+            #[cfg(feature = "deflate")]
+            compression: Some(Compression::default()),
         }
     }
 }
@@ -309,13 +326,22 @@ setters! {
 }
 
 impl ServerConfig {
+    /// Sets [`compression`](ServerConfig#structfield.compression): a [`Compression`], or `None`.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn compression(mut self, compression: impl Into<Option<Compression>>) -> Self {
+        self.compression = compression.into();
+        self
+    }
+
     /// Looks for values without meaning, and names the first.
     ///
     /// Mounting a server does this by itself. A zero in an option that the others leave without effect (the grace
     /// period of a keepalive that is off) is no error.
     ///
     /// # Errors
-    /// A size, count or threshold of 0; a time of 0 where that means nothing; a time over [`LONGEST_TIME`].
+    /// A size, count or threshold of 0; a time of 0 where that means nothing; a time over [`LONGEST_TIME`]; a level or
+    /// a window of compression out of its range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         at_least_one("max_received_frame_size", self.max_received_frame_size)?;
         at_least_one("max_received_message_size", self.max_received_message_size)?;
@@ -335,7 +361,10 @@ impl ServerConfig {
         at_least_one("max_buffered_amount", self.max_buffered_amount)?;
         at_least_one("max_unread_messages", self.max_unread_messages)?;
         at_least_one("max_unread_bytes", self.max_unread_bytes)?;
-        at_least_one("max_pending_events", self.max_pending_events)
+        at_least_one("max_pending_events", self.max_pending_events)?;
+        #[cfg(feature = "deflate")]
+        self.compression.as_ref().map_or(Ok(()), Compression::validate)?;
+        Ok(())
     }
 }
 
@@ -349,7 +378,7 @@ pub const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 #[error("{option} is {value}, but must be {allowed}")]
 #[non_exhaustive]
 pub struct ConfigError {
-    /// The option's name, as the field is called.
+    /// The option's name, as the field is called; of one within another both, as `compression.level`.
     pub option: &'static str,
     /// The value that came.
     pub value: String,

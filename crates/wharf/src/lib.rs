@@ -41,6 +41,8 @@ pub(crate) use wharf_proto as proto;
 
 mod broadcast;
 mod client;
+#[cfg(feature = "deflate")]
+mod compression;
 mod config;
 mod connection;
 mod connection_state;
@@ -70,6 +72,8 @@ mod tls;
 
 pub use broadcast::Broadcast;
 pub use client::{Client, ClientConfig, ConnectError, ConnectRequest, Proxy, ProxyError, UrlError};
+#[cfg(feature = "deflate")]
+pub use compression::Compression;
 pub use config::{ConfigError, LONGEST_TIME, ServerConfig, UNLIMITED};
 pub use connection::Connection;
 pub use connection_state::ConnectionState;

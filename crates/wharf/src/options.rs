@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::{ConfigError, ServerConfig};
 use crate::proto::connection::{Config, Keepalive};
-use crate::proto::deflate::ContextMemory;
+use crate::proto::deflate::{self, ContextMemory};
 use crate::proto::limits::Limits;
 
 /// The options of one mount, validated, and what the protocol makes of them.
@@ -13,12 +13,21 @@ use crate::proto::limits::Limits;
 pub(crate) struct Options {
     pub(crate) config: ServerConfig,
     pub(crate) core: Arc<Config>,
-    /// Of the contexts of all connections.
-    pub(crate) context_memory: Arc<ContextMemory>,
+    /// What the contexts of all connections may take, where there are any: of the server's, not of one mount's alone.
+    pub(crate) memory: Arc<ContextMemory>,
 }
 
 impl Options {
+    /// With memory of their own.
     pub(crate) fn new(config: ServerConfig) -> Result<Self, ConfigError> {
+        Self::sharing(config, |limit| Arc::new(ContextMemory::new(limit)))
+    }
+
+    /// With the memory of this limit that `memory` finds.
+    pub(crate) fn sharing(
+        config: ServerConfig,
+        memory: impl FnOnce(usize) -> Arc<ContextMemory>,
+    ) -> Result<Self, ConfigError> {
         config.validate()?;
         let limits = Limits {
             max_frame_size: config.max_received_frame_size as u64,
@@ -30,6 +39,7 @@ impl Options {
             grace: config.drop_connection_on_keepalive_timeout.then_some(config.keepalive_grace_period),
         };
         let threshold = NonZeroUsize::new(config.fragmentation_threshold);
+        let (deflate, memory_limit) = compression(&config)?;
         let core = Config {
             limits,
             assemble_fragments: config.assemble_fragments,
@@ -37,22 +47,42 @@ impl Options {
             keepalive: (config.keepalive && !config.use_native_keepalive).then_some(keepalive),
             close_timeout: config.close_timeout,
             write_timeout: config.write_timeout,
-            deflate: Some(todo_config()),
+            deflate,
         };
-        Ok(Self { config, core: Arc::new(core), context_memory: Arc::new(ContextMemory::new(64 << 20)) })
+        Ok(Self { config, core: Arc::new(core), memory: memory(memory_limit) })
     }
 }
 
-fn todo_config() -> crate::proto::deflate::Config {
-    use crate::proto::deflate::WindowBits;
-    crate::proto::deflate::Config {
-        level: 6,
-        memory_level: 8,
-        threshold: 1024,
-        server_context_takeover: false,
-        client_context_takeover: false,
-        server_max_window_bits: WindowBits::MAX,
-        client_max_window_bits: WindowBits::MAX,
-        idle_timeout: std::time::Duration::from_secs(60),
+/// How messages are compressed, and how much memory that may take.
+#[cfg(feature = "deflate")]
+fn compression(config: &ServerConfig) -> Result<(Option<deflate::Config>, usize), ConfigError> {
+    let Some(compression) = &config.compression else { return Ok((None, 0)) };
+    Ok((Some(compression.to_core()?), compression.memory_limit))
+}
+
+#[cfg(not(feature = "deflate"))]
+#[expect(clippy::unnecessary_wraps, reason = "with compression it can fail")]
+fn compression(_: &ServerConfig) -> Result<(Option<deflate::Config>, usize), ConfigError> {
+    Ok((None, 0))
+}
+
+#[cfg(all(test, feature = "deflate"))]
+mod tests {
+    use super::*;
+    use crate::compression::Compression;
+
+    #[test]
+    fn the_options_of_compression_reach_the_protocol_and_the_memory_its_limit() {
+        let options = Options::new(ServerConfig::default()).unwrap();
+        assert_eq!(options.core.deflate, Some(Compression::default().to_core().unwrap()));
+        assert_eq!(options.memory.limit(), 64 * 1024 * 1024);
+
+        let compression = Compression::default().level(1).memory_limit(10);
+        let options = Options::new(ServerConfig::default().compression(compression)).unwrap();
+        assert_eq!(options.core.deflate.as_ref().map(|deflate| deflate.level), Some(1));
+        assert_eq!(options.memory.limit(), 10);
+
+        let options = Options::new(ServerConfig::default().compression(None)).unwrap();
+        assert_eq!((options.core.deflate.clone(), options.memory.limit()), (None, 0));
     }
 }

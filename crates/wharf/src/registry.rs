@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::config::ServerConfig;
 use crate::connection::{Connection, Owner, Shared};
@@ -11,6 +11,7 @@ use crate::counters::{Count, Counts};
 use crate::event::{Event, EventQueue};
 use crate::proto::CloseCode;
 use crate::proto::connection::Ending;
+use crate::proto::deflate::ContextMemory;
 use crate::proto::handshake::Refusal;
 use crate::request::{Decision, Host};
 
@@ -19,6 +20,8 @@ pub(crate) struct Registry {
     connections: Mutex<BTreeMap<u64, Arc<Shared>>>,
     /// Requests that nobody has decided.
     pending: Mutex<BTreeMap<u64, Arc<Decision>>>,
+    /// The memory for compression, one for each limit that a mount has.
+    memories: Mutex<Vec<Weak<ContextMemory>>>,
     pub(crate) events: EventQueue,
     pub(crate) counts: Counts,
     next_id: AtomicU64,
@@ -102,6 +105,19 @@ impl Registry {
         }
     }
 
+    /// The memory of this limit, which mounts that have the same limit share, with connections of earlier ones, too.
+    pub(crate) fn context_memory(&self, limit: usize) -> Arc<ContextMemory> {
+        let mut memories = lock(&self.memories);
+        memories.retain(|memory| memory.strong_count() > 0);
+        let known =
+            memories.iter().find_map(|memory| memory.upgrade().filter(|memory| memory.limit() == limit));
+        known.unwrap_or_else(|| {
+            let memory = Arc::new(ContextMemory::new(limit));
+            memories.push(Arc::downgrade(&memory));
+            memory
+        })
+    }
+
     /// The live connections, in order of acceptance.
     pub(crate) fn connections(&self) -> Vec<Connection> {
         lock(&self.connections).values().map(|shared| Connection::new(shared.clone())).collect()
@@ -176,4 +192,24 @@ const UNAVAILABLE: Refusal<'_> = Refusal { status: 503, reason: None, fields: &[
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_with_the_same_limit_share_the_memory_for_compression() {
+        let registry = Registry::default();
+        let first = registry.context_memory(10);
+        let other = registry.context_memory(20);
+        assert_eq!((first.limit(), other.limit()), (10, 20));
+        let taken = first.reserve(10).unwrap();
+        drop(first);
+        // The connection that holds it has outlived its mount.
+        assert_eq!(registry.context_memory(10).used(), 10);
+        drop((taken, other));
+        assert_eq!(registry.context_memory(10).used(), 0);
+        assert_eq!(lock(&registry.memories).len(), 1);
+    }
 }

@@ -322,8 +322,8 @@ impl Request {
 
     /// The first of the client's offers that the options allow.
     fn negotiate_compression(&self) -> Option<Negotiated> {
-        let Options { core, context_memory, .. } = self.options.as_ref();
-        deflate::negotiate(&self.handshake.extensions, core.deflate.as_ref()?, context_memory)
+        let Options { core, memory, .. } = self.options.as_ref();
+        deflate::negotiate(&self.handshake.extensions, core.deflate.as_ref()?, memory)
     }
 
     fn answer(&self, accept: &Accept, compression: Option<&Negotiated>) -> Result<Answer, AcceptError> {

@@ -113,7 +113,8 @@ impl Server {
         config: ServerConfig,
         http_servers: impl IntoIterator<Item = &'h HttpServer>,
     ) -> Result<(), MountError> {
-        let options = Arc::new(Options::new(config)?);
+        let options = Options::sharing(config, |limit| self.registry.context_memory(limit))?;
+        let options = Arc::new(options);
         let owner: Arc<dyn UpgradeOwner> = Arc::new(Mounted { registry: self.registry.clone(), options });
         let mut mounted: Vec<(HttpServer, Arc<dyn UpgradeOwner>)> = Vec::new();
         for http in http_servers {

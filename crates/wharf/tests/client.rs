@@ -327,9 +327,8 @@ async fn k3_8_a_subprotocol_or_extension_that_nobody_asked_for_fails() {
     let fields =
         |request: &Request| format!("{SWITCH}{}Sec-WebSocket-Protocol: chat\r\n", accepting(request));
     assert!(matches!(refused(as_is, fields).await, VerifyError::ProtocolNotRequested { .. }));
-    let fields = |request: &Request| {
-        format!("{SWITCH}{}Sec-WebSocket-Extensions: x-own\r\n", accepting(request))
-    };
+    let fields =
+        |request: &Request| format!("{SWITCH}{}Sec-WebSocket-Extensions: x-own\r\n", accepting(request));
     let error = refused(as_is, fields).await;
     assert_eq!(error, VerifyError::ExtensionNotRequested { name: "x-own".to_owned() });
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use support::{Client as RawClient, Site, binary, text, within};
 use tokio::io::AsyncWriteExt;
-use wharf::{Accept, Client, ClientConfig, Compression, Connection, ConnectRequest, Context, Extension};
+use wharf::{Accept, Client, ClientConfig, Compression, ConnectRequest, Connection, Context, Extension};
 use wharf::{Handler, Message, MessageKind, MessageRef, ServerConfig};
 
 const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
@@ -18,17 +18,18 @@ fn takeover() -> Compression {
 }
 
 fn json() -> String {
-    (0..200).map(|number| format!("{{\"id\":{number},\"name\":\"user {}\"}},", number * 7)).collect()
+    let entry = |number: usize| format!("{{\"id\":{number},\"name\":\"user {}\"}},", number * 7);
+    (0..200).map(entry).collect::<Vec<_>>().concat()
 }
 
 /// Both ends of one connection.
 async fn pair(server: ServerConfig, client: ClientConfig) -> (Site, Connection, Connection) {
     let site = Site::with(server).await;
     let url = format!("ws://{}/", site.http.local_addr());
-    let client = Client::new(client).unwrap();
-    let accepting = async { site.request().await.accept(Accept::new()).unwrap() };
+    let client = Client::new(client).expect("valid options");
+    let accepting = async { site.request().await.accept(Accept::new()).expect("nobody else decides") };
     let (connected, accepted) = within(async { tokio::join!(client.connect(url.as_str()), accepting) }).await;
-    (site, accepted, connected.unwrap())
+    (site, accepted, connected.expect("a connection"))
 }
 
 fn parameters(connection: &Connection) -> Vec<String> {
@@ -44,7 +45,7 @@ fn parameters(connection: &Connection) -> Vec<String> {
 async fn answer(config: ServerConfig, offer: &str) -> (Site, RawClient, Connection, Option<String>) {
     let site = Site::with(config).await;
     let (mut client, request) = site.ask(offer).await;
-    let connection = request.accept(Accept::new()).unwrap();
+    let connection = request.accept(Accept::new()).expect("nobody else decides");
     site.connected().await;
     let head = client.head().await;
     let extensions = head.field("sec-websocket-extensions").map(ToOwned::to_owned);
@@ -55,14 +56,21 @@ async fn answer(config: ServerConfig, offer: &str) -> (Site, RawClient, Connecti
 async fn what_was_negotiated_is_told_at_both_ends() {
     let (_site, server, client) = pair(ServerConfig::default(), ClientConfig::default()).await;
     let none = ["server_no_context_takeover", "client_no_context_takeover"];
-    assert_eq!((parameters(&server), parameters(&client)), (none.map(Into::into).into(), none.map(Into::into).into()));
+    assert_eq!(
+        (parameters(&server), parameters(&client)),
+        (none.map(Into::into).into(), none.map(Into::into).into())
+    );
     assert_eq!(server.extensions()[0].name, "permessage-deflate");
 
     let small = takeover().server_max_window_bits(10).client_max_window_bits(9);
     let (_site, server, client) =
-        pair(ServerConfig::default().compression(small), ClientConfig::default().compression(takeover())).await;
+        pair(ServerConfig::default().compression(small), ClientConfig::default().compression(takeover()))
+            .await;
     let bits = ["server_max_window_bits=10", "client_max_window_bits=9"];
-    assert_eq!((parameters(&server), parameters(&client)), (bits.map(Into::into).into(), bits.map(Into::into).into()));
+    assert_eq!(
+        (parameters(&server), parameters(&client)),
+        (bits.map(Into::into).into(), bits.map(Into::into).into())
+    );
 }
 
 #[tokio::test]
@@ -90,8 +98,11 @@ async fn an_offer_that_cannot_be_kept_is_declined_and_the_next_one_is_taken() {
         permessage-deflate; nonsense\r\nSec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10\r\n";
     let (.., extensions) = answer(ServerConfig::default(), offers).await;
     assert!(extensions.unwrap().contains("server_max_window_bits=10"));
-    let (.., extensions) =
-        answer(ServerConfig::default(), "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=8\r\n").await;
+    let (.., extensions) = answer(
+        ServerConfig::default(),
+        "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=8\r\n",
+    )
+    .await;
     assert_eq!(extensions, None);
 }
 
@@ -103,7 +114,8 @@ async fn messages_of_every_kind_and_length_arrive_with_and_without_takeover() {
             ClientConfig::default().compression(compression),
         )
         .await;
-        let noise: Vec<u8> = (0..100_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+        let noise: Vec<u8> =
+            (0..100_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
         let messages = [
             Message::from(""),
             Message::from("short"),
@@ -134,9 +146,11 @@ async fn on_the_wire(config: ServerConfig, send: impl AsyncFnOnce(&Connection)) 
 #[tokio::test]
 async fn a_message_below_the_threshold_or_told_so_goes_out_as_it_is() {
     let default = ServerConfig::default();
-    let (len, is_compressed) = on_the_wire(default.clone(), async |c| c.send("x".repeat(1023)).await.unwrap()).await;
+    let (len, is_compressed) =
+        on_the_wire(default.clone(), async |c| c.send("x".repeat(1023)).await.unwrap()).await;
     assert_eq!((len, is_compressed), (1023 + 4, false));
-    let (len, is_compressed) = on_the_wire(default.clone(), async |c| c.send("x".repeat(1024)).await.unwrap()).await;
+    let (len, is_compressed) =
+        on_the_wire(default.clone(), async |c| c.send("x".repeat(1024)).await.unwrap()).await;
     assert!(len < 50 && is_compressed);
     let (len, is_compressed) =
         on_the_wire(default.clone(), async |c| c.send_uncompressed("x".repeat(2000)).await.unwrap()).await;
@@ -182,8 +196,7 @@ async fn a_message_that_is_written_in_parts_is_compressed_while_it_is_written() 
             server.send(json()).await.unwrap();
         };
         let (received, ()) = tokio::join!(receiving, sending);
-        let expected =
-            [Message::from(json()), json().repeat(50).into(), Vec::new().into(), json().into()];
+        let expected = [Message::from(json()), json().repeat(50).into(), Vec::new().into(), json().into()];
         assert_eq!(received, expected);
     }
     let (len, is_compressed) = on_the_wire(ServerConfig::default(), async |c| {
@@ -239,9 +252,12 @@ struct Echo {
 impl Handler for Echo {
     fn message(&mut self, context: &mut Context<'_>, message: MessageRef<'_>) {
         self.count += 1;
-        let sent =
-            if self.count.is_multiple_of(2) { context.send_uncompressed(message) } else { context.send(message) };
-        sent.unwrap();
+        let sent = if self.count.is_multiple_of(2) {
+            context.send_uncompressed(message)
+        } else {
+            context.send(message)
+        };
+        sent.expect("an open connection");
     }
 }
 
@@ -298,13 +314,10 @@ async fn corrupt_data_and_a_bomb_end_the_connection_with_their_codes() {
     assert_eq!(client.frame().await, support::close(1007, "Invalid compressed data."));
     assert_eq!(site.close_event().await.0, 1007);
 
-    let (_site, server, sender) = pair(
-        ServerConfig::default(),
-        ClientConfig::default().max_received_message_size(64 << 20),
-    )
-    .await;
+    let (_site, server, sender) =
+        pair(ServerConfig::default(), ClientConfig::default().max_received_message_size(64 << 20)).await;
     within(sender.send(vec![0; 30 << 20])).await.unwrap();
-    assert_eq!(within(server.closed()).await.code().value(), 1009);
+    assert_eq!(within(server.closed()).await.code().get(), 1009);
 }
 
 #[tokio::test]
@@ -323,7 +336,8 @@ async fn a_request_that_offers_is_listed_and_the_clients_own_offer_can_be_turned
 
 #[tokio::test(start_paused = true)]
 async fn an_unused_compressor_is_given_back_and_the_connection_goes_on() {
-    let config = ServerConfig::default().keepalive(false).compression(takeover().idle_timeout(Duration::from_secs(5)));
+    let config =
+        ServerConfig::default().keepalive(false).compression(takeover().idle_timeout(Duration::from_secs(5)));
     let (_site, server, client) = pair(config, ClientConfig::default().compression(takeover())).await;
     for _ in 0..3 {
         server.send(json()).await.unwrap();

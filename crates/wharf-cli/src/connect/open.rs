@@ -6,8 +6,8 @@ use std::fs;
 use http::{Response, StatusCode, header};
 use wharf::rustls::Error as RustlsError;
 use wharf::{
-    Client, ClientConfig, ClientTls, ConfigError, ConnectError, ConnectRequest, Proxy, ProxyError, TlsError,
-    UrlError,
+    Client, ClientConfig, ClientTls, Compression, ConfigError, ConnectError, ConnectRequest, Proxy,
+    ProxyError, TlsError, UrlError,
 };
 
 use super::display::quoted;
@@ -66,6 +66,7 @@ fn config(options: &Connect) -> Result<ClientConfig, Failure> {
         .close_timeout(options.close_timeout)
         .max_received_frame_size(options.max_message_size)
         .max_received_message_size(options.max_message_size)
+        .compression((!options.no_compression).then(Compression::default))
         .tls(tls(options).map_err(Failure::usage)?)
         .proxy(proxy(options).map_err(Failure::usage)?);
     Ok(match options.ping_interval {
@@ -180,4 +181,29 @@ fn flag_of(error: &ConfigError) -> String {
         option => option.replace('_', "-"),
     };
     format!("--{flag} {rest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        connect: Connect,
+    }
+
+    #[test]
+    fn compression_is_offered_unless_told_not_to() {
+        for (arguments, expected) in [
+            (&["wharf", "ws://host/"][..], Some(Compression::default())),
+            (&["wharf", "ws://host/", "--no-compression"], None),
+        ] {
+            let options = Program::try_parse_from(arguments).unwrap().connect;
+            let config = config(&options).unwrap_or_else(|failure| panic!("{}", failure.text));
+            assert_eq!(config.compression, expected);
+        }
+    }
 }

@@ -96,6 +96,10 @@ pub(crate) struct Connect {
     #[arg(long, value_name = "COUNT", num_args = 0..=1, default_value_t = 0, default_missing_value = "5", require_equals = true)]
     pub(super) follow: u8,
 
+    /// Do not offer to compress messages.
+    #[arg(long)]
+    pub(super) no_compression: bool,
+
     /// Longest message in bytes, either way.
     #[arg(long, value_name = "BYTES", default_value_t = 8 << 20)]
     pub(super) max_message_size: usize,

@@ -11,6 +11,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess
 use wharf::{ConfigError, ServerConfig};
 
 use crate::args::Serve;
+use crate::options::flag;
 
 /// Everything that is to be known before it serves.
 #[derive(Debug, PartialEq)]
@@ -36,9 +37,7 @@ impl Settings {
         if let Err(error) = server.validate() {
             return Err(match file {
                 Some(file) if !args.server.is_given(error.option) => file.blame(&error),
-                Some(_) | None => {
-                    format!("--{}", error.to_string().replacen(error.option, &flag(error.option), 1))
-                }
+                Some(_) | None => error.to_string().replacen(error.option, &flag(error.option), 1),
             });
         }
         Ok(Self {
@@ -50,10 +49,6 @@ impl Settings {
             server,
         })
     }
-}
-
-fn flag(option: &str) -> String {
-    option.replace('_', "-")
 }
 
 /// A file, and what it says.
@@ -142,14 +137,25 @@ fn from_json(text: &str) -> Result<Options, AtLine> {
     })
 }
 
-/// The first line, comments apart, where an option is named, by either of its names.
+/// The first line, comments apart, where an option is named, by either of its names. One in a table is looked for from
+/// where the table is named.
 fn line_naming(text: &str, option: &str) -> Option<usize> {
-    let reference = in_camel_case(option);
-    let names = |line: &str| {
-        let mut words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        words.any(|word| word == option || word == reference)
-    };
-    text.lines().position(|line| !line.trim_start().starts_with('#') && names(line)).map(|at| at + 1)
+    let mut lines =
+        text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#')).peekable();
+    let mut found = None;
+    for name in option.split('.') {
+        let reference = in_camel_case(name);
+        while !names(lines.peek()?.1, [name, &reference]) {
+            lines.next();
+        }
+        found = lines.peek().map(|(at, _)| at + 1);
+    }
+    found
+}
+
+fn names(line: &str, names: [&str; 2]) -> bool {
+    let mut words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.any(|word| names.contains(&word))
 }
 
 fn in_camel_case(option: &str) -> String {

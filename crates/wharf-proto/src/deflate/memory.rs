@@ -34,6 +34,11 @@ impl ContextMemory {
         self.used().checked_add(bytes).is_some_and(|total| total <= self.limit)
     }
 
+    /// The most that can be taken, in bytes.
+    pub const fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// How much is taken, in bytes.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
@@ -60,10 +65,10 @@ impl Drop for Reservation {
     }
 }
 
-/// What a compressor takes, in bytes: its window and hash chains, what it has pending, and its hash table, which has the
-/// same size whatever the parameters.
+/// What a compressor of zlib-rs takes, in bytes: its window and the chains in it, a hash table that has the same size
+/// whatever the parameters, and the symbols of a block. Measured in `bench/deflate-libraries`.
 pub(crate) const fn compressor_size(window_bits: u8, memory_level: u8) -> usize {
-    (1 << (window_bits + 2)) + (1 << (memory_level + 9)) + 140 * 1024
+    (1 << (window_bits + 2)) + 128 * 1024 + 7 * (1 << (memory_level + 6)) + 4096
 }
 
 #[cfg(test)]

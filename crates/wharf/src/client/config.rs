@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::proxy::Proxy;
+#[cfg(feature = "deflate")]
+use crate::compression::Compression;
 use crate::config::{ConfigError, ServerConfig, time};
 use crate::proto::handshake::Version;
 #[cfg(feature = "tls")]
@@ -142,6 +144,12 @@ pub struct ClientConfig {
     /// How long output may stand still, not one byte of it taken by the server. Default 30 s. As
     /// [`ServerConfig::write_timeout`].
     pub write_timeout: Duration,
+
+    /// How messages are compressed, permessage-deflate, with servers that take it (RFC 7692); `None`: it is not offered.
+    /// Default [`Compression::default`], but with takeover at both ends, as browsers offer it: a client has few connections,
+    /// and its `memory_limit` bounds what they keep. As [`ServerConfig::compression`].
+    #[cfg(feature = "deflate")]
+    pub compression: Option<Compression>,
 }
 
 impl Default for ClientConfig {
@@ -161,8 +169,13 @@ impl Default for ClientConfig {
             max_unread_messages,
             max_unread_bytes,
             write_timeout,
+            #[cfg(feature = "deflate")]
+            compression,
             ..
         } = ServerConfig::default();
+        #[cfg(feature = "deflate")]
+        let with_takeover = compression
+            .map(|compression| compression.server_context_takeover(true).client_context_takeover(true));
         Self {
             websocket_version: Version::V13,
             connect_timeout: Duration::from_secs(20),
@@ -188,6 +201,8 @@ impl Default for ClientConfig {
             max_unread_messages,
             max_unread_bytes,
             write_timeout,
+            #[cfg(feature = "deflate")]
+            compression: with_takeover,
         }
     }
 }
@@ -243,11 +258,19 @@ impl ClientConfig {
         self
     }
 
+    /// Sets [`compression`](ClientConfig#structfield.compression): a [`Compression`], or `None`.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn compression(mut self, compression: impl Into<Option<Compression>>) -> Self {
+        self.compression = compression.into();
+        self
+    }
+
     /// Looks for values without meaning, and names the first. [`Client::new`](crate::Client::new) does this by itself.
     ///
     /// # Errors
     /// A size, count or threshold of 0; a time of 0 where that means nothing; a time over
-    /// [`LONGEST_TIME`](crate::LONGEST_TIME).
+    /// [`LONGEST_TIME`](crate::LONGEST_TIME); a level or a window of compression out of its range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         time("connect_timeout", self.connect_timeout, true)?;
         self.of_connections().validate()
@@ -273,7 +296,29 @@ impl ClientConfig {
             max_unread_messages: self.max_unread_messages,
             max_unread_bytes: self.max_unread_bytes,
             write_timeout: self.write_timeout,
+            #[cfg(feature = "deflate")]
+            compression: self.compression.clone(),
             ..ServerConfig::default()
         }
+    }
+}
+
+#[cfg(all(test, feature = "deflate"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clients_compression_is_on_by_default_validated_and_that_of_its_connections() {
+        let default = ClientConfig::default();
+        let takeover = Compression::default().server_context_takeover(true).client_context_takeover(true);
+        assert_eq!(default.compression, Some(takeover));
+        let bad = default.clone().compression(Compression::default().memory_level(0));
+        let error = bad.validate().unwrap_err();
+        assert_eq!(error.to_string(), "compression.memory_level is 0, but must be 1 to 9");
+
+        let fast = Compression::default().level(1);
+        let config = default.compression(fast.clone());
+        assert_eq!(config.of_connections().compression, Some(fast));
+        assert_eq!(config.compression(None).of_connections().compression, None);
     }
 }

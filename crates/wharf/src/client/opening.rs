@@ -65,9 +65,8 @@ impl Settings {
         request: ConnectRequest,
         options: &Options,
     ) -> Result<Opened, ConnectError> {
-        let Options { core, context_memory, .. } = options;
-        let offers =
-            core.deflate.as_ref().map_or_else(Vec::new, |config| deflate::offers(config, context_memory));
+        let Options { core, memory, .. } = options;
+        let offers = core.deflate.as_ref().map_or_else(Vec::new, |config| deflate::offers(config, memory));
         let (handshake, bytes) = request.handshake(self.version, offers)?;
         let mut deadline =
             Deadline { at: Instant::now() + self.connect_timeout, limit: self.connect_timeout };
@@ -91,9 +90,7 @@ impl Settings {
             Stream::Tls(stream) => self.shake_hands(stream, &handshake, &bytes, deadline).await?,
         };
         let compression = match &core.deflate {
-            Some(config) => {
-                deflate::accept(&accepted.extensions, &handshake.extensions, config, context_memory)?
-            }
+            Some(config) => deflate::accept(&accepted.extensions, &handshake.extensions, config, memory)?,
             None => None,
         };
         let (protocol, version) = (accepted.protocol, self.version);

@@ -3,9 +3,9 @@
 //! Read and written by hand, because what a number means depends on the name it stands under, and because an unknown
 //! name is answered with the nearest known one.
 
-use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
+use std::{fmt, iter};
 
 use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Unexpected, Visitor,
@@ -13,49 +13,80 @@ use serde::de::{
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::{ServerConfig, UNLIMITED};
+#[cfg(feature = "deflate")]
+use crate::compression::Compression;
 use crate::network::IpNetwork;
+
+/// Options that a file has a table for.
+trait Table: Default {
+    /// What they are the options of.
+    const OF: &'static str;
+    /// What stands before their names in errors: the name of the table, where that is not the whole file.
+    const PREFIX: &'static str;
+    const OPTIONS: &'static [Known];
+
+    /// Reads the value that follows the name of one of them.
+    fn read<'de, A: MapAccess<'de>>(&mut self, name: Name, map: &mut A) -> Result<(), A::Error>;
+}
+
+/// The names of an option.
+struct Known {
+    /// Where it stands.
+    key: &'static str,
+    /// Its name in errors, with the prefix.
+    name: &'static str,
+    /// The reference's, where that differs.
+    reference: Option<&'static str>,
+}
 
 /// Declares each option once: its name, the reference's where that differs, and how it is written.
 macro_rules! options {
-    ($($option:ident $(= $reference:literal)?: $form:ty,)+) => {
-        const OPTIONS: &[&str] = &[$(stringify!($option)),+];
+    ($table:ident, $of:literal, $prefix:literal: {
+        $($(#[$condition:meta])? $option:ident $(= $reference:literal)?: $form:ty,)+
+    }) => {
+        impl Table for $table {
+            const OF: &'static str = $of;
+            const PREFIX: &'static str = $prefix;
+            const OPTIONS: &'static [Known] = &[$(
+                $(#[$condition])?
+                Known {
+                    key: stringify!($option),
+                    name: concat!($prefix, stringify!($option)),
+                    reference: [$($reference,)?].first().copied(),
+                },
+            )+];
 
-        /// The options that the reference names in another way, with that name.
-        const REFERENCE_NAMES: &[(&str, &str)] = &[$($((stringify!($option), $reference),)?)+];
+            fn read<'de, A: MapAccess<'de>>(&mut self, name: Name, map: &mut A) -> Result<(), A::Error> {
+                match name.key {
+                    $($(#[$condition])?
+                    stringify!($option) => {
+                        self.$option = map.next_value_seed(ValueOf::<$form>(name, PhantomData))?;
+                    })+
+                    unknown => return Err(unknown_option::<Self, _>(unknown)),
+                }
+                Ok(())
+            }
+        }
 
-        impl Serialize for ServerConfig {
+        impl Serialize for $table {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let mut options = serializer.serialize_struct("ServerConfig", OPTIONS.len())?;
-                $(options.serialize_field(stringify!($option), &Written::<$form>(&self.$option))?;)+
+                let mut options = serializer.serialize_struct(stringify!($table), Self::OPTIONS.len())?;
+                $($(#[$condition])?
+                options.serialize_field(stringify!($option), &Written::<$form>(&self.$option))?;)+
                 options.end()
             }
         }
 
-        impl<'de> Visitor<'de> for Options {
-            type Value = ServerConfig;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("options of a server")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ServerConfig, A::Error> {
-                let mut config = ServerConfig::default();
-                let mut seen = Vec::new();
-                while let Some(name) = map.next_key_seed(NameOf { seen: &mut seen })? {
-                    match name.option {
-                        $(stringify!($option) => {
-                            config.$option = map.next_value_seed(ValueOf::<$form>(name, PhantomData))?;
-                        })+
-                        unknown => return Err(unknown_option(unknown)),
-                    }
-                }
-                Ok(config)
+        impl<'de> Deserialize<'de> for $table {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                const NAMES: &[&str] = &[$($(#[$condition])? stringify!($option)),+];
+                deserializer.deserialize_struct(stringify!($table), NAMES, TableOf(PhantomData))
             }
         }
     };
 }
 
-options! {
+options! { ServerConfig, "options of a server", "": {
     max_received_frame_size = "maxReceivedFrameSize": Size,
     max_received_message_size = "maxReceivedMessageSize": Size,
     fragment_outgoing_messages = "fragmentOutgoingMessages": bool,
@@ -82,29 +113,55 @@ options! {
     max_unread_bytes: Size,
     write_timeout: Time,
     max_pending_events: usize,
-}
+    #[cfg(feature = "deflate")]
+    compression: Option<Compression>,
+}}
 
-impl<'de> Deserialize<'de> for ServerConfig {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_struct("ServerConfig", OPTIONS, Options)
+#[cfg(feature = "deflate")]
+options! { Compression, "options of compression", "compression.": {
+    level: u8,
+    memory_level: u8,
+    threshold: Size,
+    server_context_takeover: bool,
+    client_context_takeover: bool,
+    server_max_window_bits: u8,
+    client_max_window_bits: u8,
+    memory_limit: Size,
+    idle_timeout: Time,
+}}
+
+/// Reads a table.
+struct TableOf<T: Table>(PhantomData<T>);
+
+impl<'de, T: Table> Visitor<'de> for TableOf<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(T::OF)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+        let mut table = T::default();
+        let mut seen = Vec::new();
+        while let Some(name) = map.next_key_seed(NameOf::<T>(&mut seen, PhantomData))? {
+            table.read(name, &mut map)?;
+        }
+        Ok(table)
     }
 }
-
-struct Options;
 
 /// An option, as a file names it.
 #[derive(Clone, Copy)]
 struct Name {
+    key: &'static str,
     option: &'static str,
     is_the_references: bool,
 }
 
 /// Reads a name. An error here has the name's place in the file.
-struct NameOf<'a> {
-    seen: &'a mut Vec<&'static str>,
-}
+struct NameOf<'a, T: Table>(&'a mut Vec<&'static str>, PhantomData<T>);
 
-impl<'de> DeserializeSeed<'de> for NameOf<'_> {
+impl<'de, T: Table> DeserializeSeed<'de> for NameOf<'_, T> {
     type Value = Name;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Name, D::Error> {
@@ -112,7 +169,7 @@ impl<'de> DeserializeSeed<'de> for NameOf<'_> {
     }
 }
 
-impl Visitor<'_> for NameOf<'_> {
+impl<T: Table> Visitor<'_> for NameOf<'_, T> {
     type Value = Name;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,28 +177,30 @@ impl Visitor<'_> for NameOf<'_> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Name, E> {
-        let own = OPTIONS.iter().find(|name| **name == text);
-        let references = REFERENCE_NAMES.iter().find(|(_, name)| *name == text);
-        let name = match (own, references) {
-            (Some(option), _) => Name { option, is_the_references: false },
-            (None, Some((option, _))) => Name { option, is_the_references: true },
-            (None, None) => return Err(unknown_option(text)),
+        let is_its_name = |known: &&Known| known.key == text || known.reference == Some(text);
+        let Some(known) = T::OPTIONS.iter().find(is_its_name) else {
+            return Err(unknown_option::<T, E>(text));
         };
-        if self.seen.contains(&name.option) {
+        let name = Name { key: known.key, option: known.name, is_the_references: known.key != text };
+        if self.0.contains(&name.option) {
             return Err(E::custom(format_args!("the option {} is given twice", name.option)));
         }
-        self.seen.push(name.option);
+        self.0.push(name.option);
         Ok(name)
     }
 }
 
-fn unknown_option<E: de::Error>(name: &str) -> E {
-    let known = OPTIONS.iter().chain(REFERENCE_NAMES.iter().map(|(_, name)| name));
+fn unknown_option<T: Table, E: de::Error>(name: &str) -> E {
+    let prefix = T::PREFIX;
+    let names = T::OPTIONS.iter().flat_map(|known| iter::once(known.key).chain(known.reference));
     let likeness = |known: &str| strsim::normalized_damerau_levenshtein(name, known);
-    let nearest = known.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let nearest = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let unknown = format!("{prefix}{name}");
     match nearest.filter(|nearest| likeness(nearest) >= ALIKE) {
-        Some(nearest) => E::custom(format_args!("unknown option {name:?}; did you mean {nearest}?")),
-        None => E::custom(format_args!("unknown option {name:?}")),
+        Some(nearest) => {
+            E::custom(format_args!("unknown option {unknown:?}; did you mean {prefix}{nearest}?"))
+        }
+        None => E::custom(format_args!("unknown option {unknown:?}")),
     }
 }
 
@@ -167,6 +226,10 @@ trait Form: Sized {
 
     fn read_list<'de, A: SeqAccess<'de>>(_: A, name: Name) -> Result<Self::Value, A::Error> {
         Err(de::Error::invalid_type(Unexpected::Seq, &ValueOf::<Self>(name, PhantomData)))
+    }
+
+    fn read_table<'de, A: MapAccess<'de>>(_: A, name: Name) -> Result<Self::Value, A::Error> {
+        Err(de::Error::invalid_type(Unexpected::Map, &ValueOf::<Self>(name, PhantomData)))
     }
 
     fn write<S: Serializer>(value: &Self::Value, serializer: S) -> Result<S::Ok, S::Error>;
@@ -203,6 +266,8 @@ macro_rules! counts {
 }
 
 counts!(u32, usize);
+#[cfg(feature = "deflate")]
+counts!(u8);
 
 /// Bytes: a number, or `"unlimited"`.
 struct Size;
@@ -287,6 +352,28 @@ impl Visitor<'_> for NetworkOf {
     }
 }
 
+/// `true` for the defaults, `false` for none, or a table with what differs from the defaults.
+#[cfg(feature = "deflate")]
+impl Form for Option<Compression> {
+    type Value = Self;
+    const EXPECTED: &'static str = "true, false or a table of its options";
+
+    fn read_bool(is_on: bool) -> Option<Self> {
+        Some(is_on.then(Compression::default))
+    }
+
+    fn read_table<'de, A: MapAccess<'de>>(map: A, _: Name) -> Result<Self, A::Error> {
+        TableOf::<Compression>(PhantomData).visit_map(map).map(Some)
+    }
+
+    fn write<S: Serializer>(value: &Self, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(compression) => compression.serialize(serializer),
+            None => false.serialize(serializer),
+        }
+    }
+}
+
 /// Reads the value of the option that was named.
 struct ValueOf<F: Form>(Name, PhantomData<F>);
 
@@ -326,6 +413,10 @@ impl<'de, F: Form> Visitor<'de> for ValueOf<F> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<F::Value, A::Error> {
         F::read_list(list, self.0)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<F::Value, A::Error> {
+        F::read_table(map, self.0)
     }
 }
 

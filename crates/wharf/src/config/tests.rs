@@ -9,7 +9,13 @@ fn refusal(config: &ServerConfig) -> String {
 
 #[test]
 fn o19_1_the_default_configuration_has_exactly_these_names_and_values() {
-    let printed = format!("{:#?}", ServerConfig::default());
+    let default = ServerConfig::default();
+    // What is in it, its own test lists.
+    #[cfg(feature = "deflate")]
+    assert_eq!(default.compression, Some(Compression::default()));
+    #[cfg(feature = "deflate")]
+    let default = default.compression(None);
+    let printed = format!("{default:#?}");
     let lines: Vec<_> = printed.lines().map(str::trim).collect();
     assert_eq!(
         lines,
@@ -41,6 +47,8 @@ fn o19_1_the_default_configuration_has_exactly_these_names_and_values() {
             "max_unread_bytes: 1048576,",
             "write_timeout: 30s,",
             "max_pending_events: 4096,",
+            #[cfg(feature = "deflate")]
+            "compression: None,",
             "}",
         ]
     );
@@ -135,6 +143,14 @@ fn a_time_that_no_clock_reaches_is_refused_by_name() {
         assert_eq!((error.option, error.allowed), (option, "at most 365 days"));
     }
     assert_eq!(default.write_timeout(LONGEST_TIME).validate(), Ok(()));
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn a_value_without_meaning_in_the_options_of_compression_is_refused_by_both_names() {
+    let config = ServerConfig::default().compression(Compression::default().level(0));
+    assert_eq!(refusal(&config), "compression.level is 0, but must be 1 to 9");
+    assert_eq!(config.compression(None).validate(), Ok(()));
 }
 
 #[test]

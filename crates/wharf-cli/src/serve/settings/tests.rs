@@ -1,4 +1,5 @@
 use clap::Parser;
+use wharf::Compression;
 
 use super::*;
 
@@ -107,6 +108,31 @@ fn what_is_wrong_in_a_file_is_one_line_that_names_file_line_and_option() {
             "a.toml:3: close_timeout is 99999999.999s, but must be at most 365 days",
         ),
         ("a.json", "{\n\"max_connections\": 0}", "a.json:2: max_connections is 0, but must be at least 1"),
+        (
+            "a.toml",
+            "# level\nmax_connections = 5\n[compression]\n# level\nmemory_level = 9\nlevel = 0",
+            "a.toml:6: compression.level is 0, but must be 1 to 9",
+        ),
+        (
+            "a.toml",
+            "compression.server_max_window_bits = 8",
+            "a.toml:1: compression.server_max_window_bits is 8, but must be 9 to 15",
+        ),
+        (
+            "a.json",
+            "{\"compression\":\n{\"level\": 1,\n\"idle_timeout\": \"0s\"}}",
+            "a.json:3: compression.idle_timeout is 0ns, but must be longer than 0",
+        ),
+        (
+            "a.toml",
+            "[compression]\nlevle = 1",
+            "a.toml:2: unknown option \"compression.levle\"; did you mean compression.level?",
+        ),
+        (
+            "a.json",
+            "{\n\"compression\": \"on\"}",
+            "a.json:2: invalid value: string \"on\", expected compression to be",
+        ),
         ("a.yaml", "", "a.yaml: the name of a configuration file ends with .toml or .json"),
     ] {
         let message = refusal(name, text);
@@ -123,6 +149,33 @@ fn a_meaningless_value_is_blamed_on_the_flag_that_it_came_with() {
     assert!(settings("a.toml", text, &["--max-connections=1"]).is_ok());
     let message = Settings::read(&flags(&["--keepalive-interval=0s"])).unwrap_err();
     assert_eq!(message, "--keepalive-interval is 0ns, but must be longer than 0");
+}
+
+#[test]
+fn a_meaningless_value_of_compression_is_blamed_on_its_flag_or_the_file() {
+    let text = "[compression]\nlevel = 0";
+    let message = settings("a.toml", text, &["--compression-level=10"]).unwrap_err();
+    assert_eq!(message, "--compression-level is 10, but must be 1 to 9");
+    let message = settings("a.toml", text, &["--compression-threshold=10"]).unwrap_err();
+    assert_eq!(message, "a.toml:2: compression.level is 0, but must be 1 to 9");
+    let message = Settings::read(&flags(&["--client-max-window-bits=16"])).unwrap_err();
+    assert_eq!(message, "--client-max-window-bits is 16, but must be 9 to 15");
+    let message = Settings::read(&flags(&["--compression-idle-timeout=0s"])).unwrap_err();
+    assert_eq!(message, "--compression-idle-timeout is 0ns, but must be longer than 0");
+}
+
+#[test]
+fn flags_of_compression_win_over_the_file() {
+    let compression =
+        |text, arguments: &[&str]| settings("a.toml", text, arguments).unwrap().server.compression;
+    let fast = Compression::default().level(1);
+    let table = "[compression]\nlevel = 1\nthreshold = 5";
+    assert_eq!(compression("compression = false", &[]), None);
+    assert_eq!(compression("compression = false", &["--compression-level=1"]), Some(fast.clone()));
+    assert_eq!(compression(table, &["--compression-threshold=6"]), Some(fast.threshold(6)));
+    assert_eq!(compression(table, &["--no-compression"]), None);
+    // What the flag turns off cannot be wrong.
+    assert_eq!(compression("compression.level = 0", &["--no-compression"]), None);
 }
 
 #[test]
