@@ -203,7 +203,7 @@ mod tests {
             lines,
             [
                 "Compression {",
-                "level: 6,",
+                "level: 1,",
                 "memory_level: 8,",
                 "threshold: 1024,",
                 "server_context_takeover: false,",

@@ -281,3 +281,23 @@ impl Drop for Listening {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(all(test, feature = "deflate"))]
+mod tests {
+    use super::*;
+    use crate::compression::Compression;
+
+    #[tokio::test]
+    async fn the_mounts_of_a_server_share_the_memory_for_compression() {
+        let mut https = Vec::new();
+        for _ in 0..3 {
+            https.push(HttpServer::bind("127.0.0.1:0").await.unwrap());
+        }
+        let config = |limit| ServerConfig::default().compression(Compression::default().memory_limit(limit));
+        let server = Server::mounted(config(10), [&https[0]]).unwrap();
+        server.mount_with(config(10).keepalive(false), [&https[1]]).unwrap();
+        server.mount_with(config(20), [&https[2]]).unwrap();
+        let shared = server.registry.context_memory(10);
+        assert_eq!((shared.limit(), Arc::strong_count(&shared)), (10, 3));
+    }
+}

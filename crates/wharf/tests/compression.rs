@@ -205,7 +205,7 @@ async fn a_message_that_is_written_in_parts_is_compressed_while_it_is_written() 
         writer.finish().await.unwrap();
     })
     .await;
-    assert!(is_compressed && len < 2000, "{len}");
+    assert!(is_compressed && len < 5000, "{len}");
 }
 
 #[tokio::test]
@@ -304,7 +304,8 @@ async fn beyond_the_memory_limit_new_connections_agree_to_no_takeover() {
         clients.push(client);
     }
     assert_eq!(answers[0], "permessage-deflate");
-    assert_eq!(answers[4], "permessage-deflate; server_no_context_takeover");
+    assert_eq!(answers[1], "permessage-deflate; server_no_context_takeover", "there is room for a window");
+    assert_eq!(answers[4], "permessage-deflate; server_no_context_takeover; client_no_context_takeover");
 }
 
 #[tokio::test]

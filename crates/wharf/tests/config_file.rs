@@ -55,7 +55,7 @@ write_timeout = "30s"
 max_pending_events = 4096
 
 [compression]
-level = 6
+level = 1
 memory_level = 8
 threshold = 1024
 server_context_takeover = false
