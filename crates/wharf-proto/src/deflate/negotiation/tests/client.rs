@@ -7,7 +7,10 @@ fn a_client_offers_what_its_config_says() {
     // RFC 7692 §7.1.1, §7.1.2
     let unlimited = "permessage-deflate; client_max_window_bits";
     assert_eq!(offered(&config(), &room()), unlimited);
-    assert_eq!(offered(&client_bits(10), &room()), "permessage-deflate; client_max_window_bits=10");
+    assert_eq!(
+        offered(&client_bits(10), &room()),
+        "permessage-deflate; client_max_window_bits=10, permessage-deflate; client_max_window_bits"
+    );
     let neither = Config { server_context_takeover: false, client_context_takeover: false, ..config() };
     assert_eq!(
         offered(&neither, &room()),
@@ -155,19 +158,18 @@ fn an_answer_that_grants_less_than_was_asked_for_is_an_error() {
 }
 
 #[test]
-fn an_answer_that_limits_the_client_unasked_or_beyond_its_offer_is_an_error() {
+fn an_answer_that_limits_the_client_unasked_is_an_error_and_one_beyond_its_offer_is_no_limit() {
     // RFC 7692 §7.1.2.2
     assert_eq!(
         error("permessage-deflate; client_max_window_bits=15", "permessage-deflate"),
         AgreementError::ClientWindowNotOffered { bits: 15 }
     );
-    assert_eq!(
-        error(
-            "permessage-deflate; client_max_window_bits=11",
-            "permessage-deflate; client_max_window_bits=10"
-        ),
-        AgreementError::ClientWindow { bits: 11, limit: 10 }
+    let beyond = agreed(
+        "permessage-deflate; client_max_window_bits=11",
+        "permessage-deflate; client_max_window_bits=10",
+        &client_bits(10),
     );
+    assert_eq!(beyond.client.window_bits, 10);
 }
 
 #[test]
