@@ -67,6 +67,9 @@ pub struct ServerConfig {
     /// bound by [`max_received_frame_size`](Self::max_received_frame_size) alone, and without
     /// [`assemble_fragments`](Self::assemble_fragments) this option has no effect. A higher limit lets each peer
     /// make the server hold that much.
+    ///
+    /// A compressed message counts as it is inflated, and inflating stops at the limit: this one, or
+    /// [`max_received_frame_size`](Self::max_received_frame_size) where that is larger and the message came in one frame.
     #[doc(alias = "maxReceivedMessageSize")]
     pub max_received_message_size: usize,
 
@@ -124,6 +127,10 @@ pub struct ServerConfig {
     ///
     /// Without, every frame is handed over as it comes, a message in one frame also as a message, and
     /// [`max_received_message_size`](Self::max_received_message_size) has no effect.
+    ///
+    /// A compressed message is inflated frame by frame, and its frames are handed over as if they had not been compressed:
+    /// without RSV1, `payload_len` the inflated length, each bound by
+    /// [`max_received_frame_size`](Self::max_received_frame_size) once more. A frame that is sent on goes out as it is.
     #[doc(alias = "assembleFragments")]
     pub assemble_fragments: bool,
 
@@ -156,7 +163,7 @@ pub struct ServerConfig {
 
     /// Whether the offered extensions are parsed. Default true.
     ///
-    /// Without, a request lists none.
+    /// Without, a request lists none, and no offer of compression is taken.
     #[doc(alias = "parseExtensions")]
     pub parse_extensions: bool,
 
