@@ -335,7 +335,7 @@ mod tests {
     fn flags_of_compression_reach_their_options() {
         assert_eq!(config(&["--no-compression"]).compression, None);
         let flags = [
-            "--compression-level=1",
+            "--compression-level=5",
             "--compression-memory-level=2",
             "--compression-threshold=unlimited",
             "--server-context-takeover=true",
@@ -346,7 +346,7 @@ mod tests {
             "--compression-idle-timeout=90s",
         ];
         let expected = Compression::default()
-            .level(1)
+            .level(5)
             .memory_level(2)
             .threshold(UNLIMITED)
             .server_context_takeover(true)
