@@ -1,4 +1,4 @@
-"""What stands in the project's sources: items, tests, and where RFC 6455 is cited."""
+"""What stands in the project's sources: items, tests, and where an RFC is cited."""
 
 import re
 from pathlib import Path
@@ -72,18 +72,19 @@ class Sources:
                 yield Test(name, Place(file, first, last))
 
     def odd_citations(self):
-        """Where the RFC is cited in another form than `RFC 6455 §5.1`, which nothing would find."""
-        odd = re.compile(r"RFC ?6455,? (?:\(?[Ss]ection|[Ss]ec\.|item|\d)|RFC6455|§[\d.]+ of RFC ?6455")
+        """Where an RFC is cited in another form than `RFC 6455 §5.1`, which nothing would find."""
+        rfc = r"RFC ?(?:6455|7692)"
+        odd = re.compile(rf"{rfc},? (?:\(?[Ss]ection|[Ss]ec\.|item|\d)|RFC(?:6455|7692)|§[\d.]+ of {rfc}")
         for path in sorted(self.root.glob("crates/**/*.rs")):
             file = path.relative_to(self.root).as_posix()
             for number, line in enumerate(self.lines(file), start=1):
                 if found := odd.search(line):
                     yield f"{file}:{number} says {found[0]!r}; write it as RFC 6455 §5.1"
 
-    def citation(self, place, section):
-        """The line in `place` that cites this very section, or None."""
+    def citation(self, place, rfc, section):
+        """The line in `place` that cites this very section of the RFC, or None."""
         for number in range(place.first, place.last + 1):
-            if section in cited_sections(self.lines(place.file)[number - 1]):
+            if (rfc, section) in cited_sections(self.lines(place.file)[number - 1]):
                 return number
         return None
 
@@ -104,13 +105,16 @@ def split(anchor):
 
 
 SECTION = r"§\d+(?:\.\d+)*(?: items? \d[\d.]*(?: and \d+)?)?"
-CITATION = re.compile(rf"RFC 6455 {SECTION}(?:(?:, | and ){SECTION})*")
+CITATION = re.compile(rf"RFC (\d+) ({SECTION}(?:(?:, | and ){SECTION})*)")
 
 
 def cited_sections(line):
-    """The sections in `RFC 6455 §5.4, §5.5.2 and §8.1`, without their paragraph signs."""
-    found = (re.findall(r"§(\d+(?:\.\d+)*)", citation[0]) for citation in CITATION.finditer(line))
-    return {section for sections in found for section in sections}
+    """The sections in `RFC 6455 §5.4, §5.5.2 and §8.1`, each with the number of its RFC and without its paragraph sign."""
+    return {
+        (int(rfc), section)
+        for rfc, sections in CITATION.findall(line)
+        for section in re.findall(r"§(\d+(?:\.\d+)*)", sections)
+    }
 
 
 ITEM = r"(?:pub(?:\([^)]*\))? )?(?:(?:const|async) )*(?:fn|struct|enum|trait|const|static|type|mod) "

@@ -177,11 +177,14 @@ class Tests(unittest.TestCase):
 class Citations(unittest.TestCase):
     def test_sections_are_read_from_the_one_form(self):
         for line, sections in (
-            ("/// (RFC 6455 §5.1).", {"5.1"}),
-            ("// RFC 6455 §5.4, §5.5.2 and §8.1: as RFC 9110 §5.3 says", {"5.4", "5.5.2", "8.1"}),
-            ("// RFC 6455 §4.2.1 items 3 and 4.", {"4.2.1"}),
-            ("// RFC 6455 §4.2.2 item 5.4, §11.3 and RFC 6455 §9", {"4.2.2", "11.3", "9"}),
-            ("// RFC 9110 §5.1, and RFC 6455, too, and §5.2", set()),
+            ("/// (RFC 6455 §5.1).", {(6455, "5.1")}),
+            (
+                "// RFC 6455 §5.4, §5.5.2 and §8.1: as RFC 7692 §6.1 says",
+                {(6455, "5.4"), (6455, "5.5.2"), (6455, "8.1"), (7692, "6.1")},
+            ),
+            ("// RFC 6455 §4.2.1 items 3 and 4.", {(6455, "4.2.1")}),
+            ("// RFC 6455 §4.2.2 item 5.4, §11.3 and RFC 6455 §9", {(6455, "4.2.2"), (6455, "11.3"), (6455, "9")}),
+            ("// RFC 9110 §5.1, and RFC 6455, too, and §5.2", {(9110, "5.1")}),
         ):
             with self.subTest(line):
                 self.assertEqual(source.cited_sections(line), sections)
@@ -189,12 +192,18 @@ class Citations(unittest.TestCase):
     def test_the_line_is_found_in_the_item_and_nowhere_else(self):
         found = sources({"crates/a.rs": RUST})
         end = found.item("crates/a.rs Driver::end")
-        self.assertEqual(found.citation(end, "7.1.1"), 18)
-        self.assertEqual(found.citation(end, "5.5.2"), 21)
-        self.assertIsNone(found.citation(end, "5.5"))
-        self.assertIsNone(found.citation(end, "8.1"))
+        self.assertEqual(found.citation(end, 6455, "7.1.1"), 18)
+        self.assertEqual(found.citation(end, 6455, "5.5.2"), 21)
+        self.assertIsNone(found.citation(end, 6455, "5.5"))
+        self.assertIsNone(found.citation(end, 7692, "5.5.2"))
+        self.assertIsNone(found.citation(end, 6455, "8.1"))
 
     def test_another_form_is_an_error(self):
         text = "// RFC6455 §5.1\n// RFC 6455 section 5.1\n// §5.1 of RFC 6455\n// RFC 6455 §5.1\n// as RFC 6455 has it\n"
+        for rfc in ("6455", "7692"):
+            with self.subTest(rfc):
+                self.finds_the_first_three(text.replace("6455", rfc))
+
+    def finds_the_first_three(self, text):
         odd = list(sources({"crates/a.rs": text}).odd_citations())
         self.assertEqual([line.split(" ")[0] for line in odd], ["crates/a.rs:1", "crates/a.rs:2", "crates/a.rs:3"])

@@ -163,7 +163,7 @@ mod examples_of_the_rfc {
 
     #[test]
     fn a_second_message_that_refers_to_the_first() {
-        // RFC 7692 §7.2.3.2
+        // RFC 7692 §7.2.2, §7.2.3.2
         is_hello(&[&[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00], &[0xf2, 0x00, 0x11, 0x00, 0x00]]);
     }
 
@@ -399,7 +399,7 @@ fn a_message_below_the_threshold_or_longer_when_compressed_goes_out_as_it_is() {
 
 #[test]
 fn with_takeover_a_repeated_message_costs_a_few_bytes_and_without_it_costs_the_same() {
-    // RFC 7692 §7.1.1
+    // RFC 7692 §7.1.1, §7.2.1, §7.2.2
     let text = json(1000);
     let lens = |compression: deflate::Config| {
         let (mut server, mut client) = pair(compression);
@@ -551,6 +551,7 @@ fn any_messages() -> impl Strategy<Value = Vec<String>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
+    // RFC 7692 §5, §7.2.1, §7.2.2
     #[test]
     fn whatever_both_sides_allow_every_message_arrives(
         (servers, clients) in (any_config(), any_config()),

@@ -169,7 +169,7 @@ async fn a_message_below_the_threshold_or_told_so_goes_out_as_it_is() {
 
 #[tokio::test]
 async fn a_message_that_is_written_in_parts_is_compressed_while_it_is_written() {
-    // RFC 7692 §6.1
+    // RFC 7692 §6.1, §7.2.1
     for compression in [Compression::default(), takeover()] {
         let (_site, server, client) = pair(
             ServerConfig::default().compression(compression.clone()),

@@ -16,7 +16,7 @@ pub(super) struct Compression {
 }
 
 impl Connection {
-    /// Compresses messages, and takes compressed ones, as the opening handshake agreed. How, its
+    /// Compresses messages, and takes compressed ones, as the opening handshake agreed (RFC 7692 §5). How, its
     /// [`Config::deflate`](super::Config::deflate) says; without that, nothing is sent compressed.
     #[must_use]
     pub fn with_deflate(mut self, negotiated: Negotiated) -> Self {
@@ -31,7 +31,7 @@ impl Connection {
         self
     }
 
-    /// The window of the peer's context, where it takes that over.
+    /// The window of the peer's context, where it takes that over (RFC 7692 §7.2.2).
     pub(super) fn window(&mut self) -> Option<&mut Window> {
         self.compression.as_mut().and_then(Compression::window)
     }
@@ -71,7 +71,8 @@ impl Compression {
         !self.sends.context_takeover && window_bits <= self.sends.window_bits
     }
 
-    /// Compresses a message, and lends the result to `sends`; `None` where it is to go out as it is.
+    /// Compresses a message, and lends the result to `sends`; `None` where it is to go out as it is. It refers to those
+    /// before it only where that was agreed on (RFC 7692 §7.2.1).
     pub(super) fn compress<T>(
         &mut self,
         config: &Config,

@@ -336,7 +336,7 @@ impl Connection {
         })
     }
 
-    /// A message of one frame that lies in the input whole.
+    /// A message of one frame that lies in the input whole, compressed or not (RFC 7692 §6.2).
     fn take_message<'i>(
         &mut self,
         header: &Header,
@@ -428,7 +428,7 @@ impl Connection {
     /// The reserved bits (RFC 6455 §5.2), and the order of fragments (RFC 6455 §5.4).
     fn judge_first_byte(&self, first: u8) -> Result<(), ProtocolError> {
         let bits = (first >> 4) & 0b111;
-        // RFC 7692 §6: RSV1 is for the first frame of a message, whatever its type; on any other it has no meaning.
+        // RFC 7692 §6.1: RSV1 is for the first frame of a message, whatever its type; on any other it has no meaning.
         let is_compressed = bits == 0b100 && matches!(first & 0x0f, 1 | 2) && self.compression.is_some();
         if bits != 0 && !is_compressed {
             return Err(ProtocolError::ReservedBits { bits });

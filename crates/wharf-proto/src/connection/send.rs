@@ -18,6 +18,9 @@ impl Connection {
     /// frames are written here and now, so that nothing can come between them. A client's are masked
     /// (RFC 6455 §5.1), each with a fresh key (RFC 6455 §5.3).
     ///
+    /// Where the handshake agreed on compression, it goes out compressed (RFC 7692 §6.1), unless it is below the threshold
+    /// or would become no shorter.
+    ///
     /// # Errors
     /// [`CommandError::Closed`] once either side has begun to close, [`CommandError::MessageUnfinished`] within a
     /// message that is sent frame by frame.
@@ -234,7 +237,7 @@ fn next_mask(keys: &mut Option<Box<MaskingKeys>>) -> Option<MaskingKey> {
     keys.as_mut().map(|keys| (keys.0)())
 }
 
-/// RSV1, on the first frame of a message, says that it is compressed (RFC 7692 §6).
+/// RSV1, on the first frame of a message, says that it is compressed (RFC 7692 §6.1).
 const COMPRESSED: u8 = 0b100;
 
 /// A message framed once, for connections that share a configuration. Servers only: a client masks every frame

@@ -102,8 +102,8 @@ impl Inflating {
     }
 }
 
-/// Inflates a message that lies there whole to the front of `scratch`: how many bytes. `scratch` grows by what comes, to the
-/// limit at most.
+/// Inflates a message that lies there whole to the front of `scratch` (RFC 7692 §6.2): how many bytes. `scratch` grows by what
+/// comes, to the limit at most.
 pub(crate) fn inflate_whole(
     payload: &[u8],
     mut window: Option<&mut Window>,

@@ -65,8 +65,8 @@ pub struct Direction {
     pub window_bits: u8,
 }
 
-/// What a message is to be compressed with; `None` where it is to go out as it is: it is below the threshold, or the peer
-/// wants a window that cannot be compressed with.
+/// What a message is to be compressed with, which keeps to the window that was agreed on (RFC 7692 §7.2.1); `None` where it
+/// is to go out as it is: it is below the threshold, or the peer wants a window that cannot be compressed with.
 pub(crate) fn parameters_for(message: &[u8], config: &Config, window_bits: u8) -> Option<Parameters> {
     let is_worth_it = message.len() >= config.threshold;
     (is_worth_it && WindowBits::new(window_bits).is_ok()).then(|| Parameters::new(config, window_bits))

@@ -87,9 +87,8 @@ pub fn negotiate(offers: &[Extension], config: &Config, memory: &Arc<ContextMemo
 /// Client: what to offer, preferred first.
 ///
 /// A server that cannot limit its window declines an offer that asks for it (RFC 7692 §7.1.2.1). So there is a second one
-/// then, without a limit but also without takeover, which needs no window here, and one without the limit of the client's
-/// window. Takeover for which `memory` has no
-/// room is not offered.
+/// then, without a limit but also without takeover, which needs no window here, and without a limit of the client's window.
+/// Takeover for which `memory` has no room is not offered.
 pub fn offers(config: &Config, memory: &Arc<ContextMemory>) -> Vec<Extension> {
     if !IS_AVAILABLE {
         return Vec::new();

@@ -35,7 +35,7 @@ pub(super) fn compress_alone<T>(
     message: &[u8],
     sends: impl FnOnce(&[u8]) -> Option<T>,
 ) -> Option<T> {
-    // A message within the window refers back within it, whatever it is compressed with.
+    // RFC 7692 §7.2.1: a message within the window refers back within it, whatever it is compressed with.
     if message.len() <= 1 << parameters.window_bits {
         return compress_whole(parameters.level, message, sends);
     }
@@ -86,7 +86,7 @@ fn with_compressed<T>(use_it: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     result
 }
 
-/// A compressor that refers to nothing yet.
+/// A compressor that refers to nothing yet (RFC 7692 §7.2.1).
 pub(super) fn take_compressor(parameters: Parameters) -> Option<Compressor> {
     let kept = THREAD.with_borrow_mut(|thread| {
         let at = thread.compressors.iter().rposition(|(kept, _)| *kept == parameters)?;

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use super::library::{Corrupt, Inflate, Inflater};
 
-/// The last bytes of what the peer has sent, inflated. They are all that has to be kept of it between two messages: the
-/// inflater itself is shared.
+/// The last bytes of what the peer has sent, inflated: as many as it may refer back over (RFC 7692 §7.2.2). They are all that
+/// has to be kept of it between two messages: the inflater itself is shared.
 #[derive(Debug)]
 pub(crate) struct Window {
     bytes: VecDeque<u8>,

@@ -94,6 +94,7 @@ impl Parameters {
         }
     }
 
+    /// RFC 7692 §7.1.2.1, §7.1.2.2: windows are decimal numbers without leading zeros.
     pub(super) fn write(self, element: Element) -> Extension {
         let mut extension = Extension::new(NAME);
         if self.server_no_context_takeover {

@@ -23,7 +23,8 @@ impl Reopener {
         Self { fixed: Codes::fixed(), own: Codes::default() }
     }
 
-    /// Leaves of the finished stream from `start` on what a flush leaves of it, without the last four bytes.
+    /// Leaves of the finished stream from `start` on what a flush leaves of it, without the last four bytes
+    /// (RFC 7692 §7.2.1).
     ///
     /// # Errors
     /// [`Unable`]: no finished stream is there.
@@ -159,6 +160,7 @@ mod tests {
     }
 
     proptest! {
+        // RFC 7692 §7.2.1
         #[test]
         fn any_message_goes_on(
             level in 1..=9,

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_client_offers_what_its_config_says() {
-    // RFC 7692 §7.1.1, §7.1.2
+    // RFC 7692 §7.1.1, §7.1.2, §7.1.2.1, §7.1.2.2
     let unlimited = "permessage-deflate; client_max_window_bits";
     assert_eq!(offered(&config(), &room()), unlimited);
     assert_eq!(
@@ -144,7 +144,7 @@ fn an_answer_with_a_parameter_that_breaks_the_rules_is_an_error() {
 
 #[test]
 fn an_answer_that_grants_less_than_was_asked_for_is_an_error() {
-    // RFC 7692 §7.1.1.1
+    // RFC 7692 §7, §7.1.1.1
     let offer = "permessage-deflate; server_no_context_takeover";
     assert_eq!(error("permessage-deflate", offer), AgreementError::ServerContextTakeover);
     // RFC 7692 §7.1.2.1

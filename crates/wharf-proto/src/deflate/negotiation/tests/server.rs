@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn other_extensions_are_passed_over_by_a_server() {
-    // RFC 7692 §5.1
+    // RFC 7692 §5, §5.1
     assert_eq!(answer("permessage-foo; x=10", &config()), None);
     assert_eq!(answer("permessage-foo; use_y, permessage-foo", &config()), None);
     assert_eq!(answer("permessage-bar, permessage-deflate", &config()).unwrap(), "permessage-deflate");

@@ -1,11 +1,15 @@
 import unittest
+from collections import Counter
 from pathlib import Path
 
-import rfc6455
+import rfc
 from source import Gap
 from source_test import sources
 
 RULES = """\
+number = 6455
+title = "The WebSocket Protocol"
+
 [[rule]]
 id = "5.1-1"
 text = "a client MUST mask |all| frames."
@@ -44,12 +48,13 @@ FILES = {"crates/a.rs": CODE, "conformance/autobahn/expected.txt": "1.1.1 OK OK\
 
 
 def gaps(rules, files=FILES):
-    return rfc6455.gaps(rfc6455.read_rules(rules)[0], sources(files))
+    return [gap.removeprefix("RFC 6455, ") for gap in rfc.gaps(rfc.read_rfc(rules), sources(files))]
 
 
 class Reading(unittest.TestCase):
     def test_rules_and_others_are_told_apart(self):
-        rules, others = rfc6455.read_rules(RULES)
+        number, title, rules, others = rfc.read_rfc(RULES)
+        self.assertEqual((number, title), (6455, "The WebSocket Protocol"))
         self.assertEqual([rule.id for rule in rules], ["5.1-1", "5.10-1"])
         self.assertEqual([other.why for other in others], ["wharf is none."])
         self.assertEqual(rules[0].section, "5.1")
@@ -62,12 +67,12 @@ class Reading(unittest.TestCase):
             (('id = "5.1-1"', 'id = "5.1"'), "should be a section and a running number"),
         ):
             with self.subTest(message), self.assertRaisesRegex(Gap, message):
-                rfc6455.read_rules(RULES.replace(*change))
+                rfc.read_rfc(RULES.replace(*change))
 
     def test_a_rule_that_was_dropped_leaves_a_hole(self):
         for id in ("5.1-1", "5.1-3"):
             with self.subTest(id), self.assertRaisesRegex(Gap, "§5.1 should be numbered 1 to 2"):
-                rfc6455.read_rules(RULES.replace("5.1-2", id))
+                rfc.read_rfc(RULES.replace("5.1-2", id))
 
 
 class Gaps(unittest.TestCase):
@@ -98,27 +103,33 @@ class Gaps(unittest.TestCase):
 
 class Page(unittest.TestCase):
     def test_each_rule_links_to_the_line_that_cites_it(self):
-        page = rfc6455.render(*rfc6455.read_rules(RULES), sources(FILES))
+        page = rfc.render([rfc.read_rfc(RULES)], sources(FILES))
         self.assertIn("| 5.1-1 | client | a client MUST mask \\|all\\| frames.<br>*Each.* | [mask](../crates/a.rs#L1) |", page)
         self.assertIn("[masks](../crates/a.rs#L6)<br>[Autobahn 1.1.1](../conformance/autobahn/expected.txt#L1) |", page)
         self.assertIn("| 5.1-2 | intermediaries | An intermediary MUST NOT. | wharf is none. |", page)
 
     def test_what_is_open_is_said_first(self):
-        page = rfc6455.render(*rfc6455.read_rules(RULES), sources(FILES))
+        page = rfc.render([rfc.read_rfc(RULES)], sources(FILES))
         self.assertIn("1 of 2 rules for a server or a client are kept and proved.", page)
         self.assertLess(page.index("| 5.10-1 | server | not written yet |"), page.index("| 5.1-1 |"))
         self.assertNotIn("|  |", page)
 
 
 class TheProjectsOwn(unittest.TestCase):
-    def test_every_sentence_of_the_rfc_is_counted(self):
-        rules, others = rfc6455.read_rules(Path(rfc6455.__file__).with_name("rfc6455.toml").read_text())
-        counted = {}
-        for entry in [*rules, *others]:
-            section = entry.id.partition("-")[0]
-            counted[section] = counted.get(section, 0) + 1
-        # Counted in the text of the RFC, section by section.
-        self.assertEqual(counted, {
+    """Counted in the text of the RFCs, section by section."""
+
+    def counted(self, number):
+        table = rfc.read_rfc(Path(rfc.__file__).with_name(f"rfc{number}.toml").read_text())
+        return Counter(entry.id.partition("-")[0] for entry in [*table.rules, *table.others])
+
+    def test_every_sentence_of_rfc_7692_is_counted(self):
+        self.assertEqual(self.counted(7692), {
+            "2": 1, "5": 4, "5.1": 1, "6.1": 10, "6.2": 5, "7": 10, "7.1.1.2": 1, "7.1.2.1": 2, "7.1.2.2": 3, "7.2.1": 6,
+            "7.2.2": 4,
+        })
+
+    def test_every_sentence_of_rfc_6455_is_counted(self):
+        self.assertEqual(self.counted(6455), {
             "1.3": 2, "2": 2, "2.1": 1, "3": 2, "4.1": 35, "4.2.1": 8, "4.2.2": 14, "4.3": 1, "4.4": 1, "5.1": 4,
             "5.2": 9, "5.3": 3, "5.4": 11, "5.5": 1, "5.5.1": 7, "5.5.2": 1, "5.5.3": 1, "5.6": 1, "5.8": 1, "6.1": 8,
             "6.2": 5, "7.1.2": 1, "7.1.7": 3, "7.2.1": 2, "7.2.2": 1, "7.4.1": 3, "8.1": 1, "9": 2, "9.1": 5,
