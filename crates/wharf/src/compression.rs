@@ -13,7 +13,7 @@ use crate::proto::deflate::{self, WindowBits};
 /// ```
 /// use wharf::{Compression, ServerConfig};
 ///
-/// let fast = ServerConfig::default().compression(Compression::default().level(1));
+/// let small = ServerConfig::default().compression(Compression::default().level(6));
 /// let off = ServerConfig::default().compression(None);
 /// ```
 ///
@@ -58,8 +58,8 @@ pub struct Compression {
     /// it (RFC 7692 §7.1.1.1). Default false.
     ///
     /// With it, messages that are alike become much smaller, each connection that agrees to it costs the server a
-    /// compressor, 372 KiB by default and 154 KiB with 12 window bits and memory level 4, out of [`memory_limit`](Self::memory_limit), and a broadcast is
-    /// compressed anew for each. Without, `server_no_context_takeover` is agreed on, connections share the compressors
+    /// compressor, 372 KiB by default and 154 KiB with 12 window bits and memory level 4, out of
+    /// [`memory_limit`](Self::memory_limit), and a broadcast is compressed anew for each. Without, `server_no_context_takeover` is agreed on, connections share the compressors
     /// of their threads, and a client that keeps a window to inflate with need not.
     pub server_context_takeover: bool,
 
