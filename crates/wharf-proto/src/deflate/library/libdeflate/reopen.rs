@@ -1,9 +1,9 @@
 //! Makes of a finished deflate stream one that was flushed and goes on (RFC 7692 §7.2.1).
 //!
 //! libdeflate cannot flush: the last block that it writes is final (BFINAL), and zeros pad it to a whole byte. A message may
-//! end so, with one byte more (RFC 7692 §7.2.3.4), but much that is in use closes the connection at it: servers on
-//! uWebSockets, and Bun with them (oven-sh/bun#33592), Boost.Beast of old (boostorg/beast#923), workerd
-//! (capnproto/capnproto#1505). So the bit that says final is cleared, and the header of an empty stored block stands behind the last code. Where that
+//! end so, with one byte more (RFC 7692 §7.2.3.4), but peers that are in use fail at it: servers on uWebSockets close
+//! the connection, and Bun reports the same of its own (oven-sh/bun#33592); Boost.Beast had it as a bug
+//! (boostorg/beast#923). So the bit that says final is cleared, and the header of an empty stored block stands behind the last code. Where that
 //! code ends, the padding hides. In a single block with codes of its own the last bit that is set tells, as the code that
 //! ends the block is known and seldom all zeros. Otherwise only who follows the codes from the first on can know; what they
 //! stand for does not matter.
