@@ -47,6 +47,7 @@ class Rfc(NamedTuple):
     title: str
     rules: list
     others: list
+    caveat: str
 
 
 def read_rfc(text):
@@ -58,7 +59,7 @@ def read_rfc(text):
         if rule.binds not in BINDS:
             raise Gap(f"{rule.id} binds {rule.binds!r}; expected one of {', '.join(sorted(BINDS))}, or an [[other]]")
     check_numbers([entry.id for entry in [*rules, *others]])
-    return Rfc(table["number"], table["title"], rules, others)
+    return Rfc(table["number"], table["title"], rules, others, table.get("caveat", ""))
 
 
 def read(kind, entry, defaults):
@@ -122,6 +123,7 @@ def render(rfcs, sources):
 def lines_of(rfc, sources):
     kept = [rule for rule in rfc.rules if not rule.open]
     lines = [f"## RFC {rfc.number}, {rfc.title}", ""]
+    lines += [rfc.caveat, ""] if rfc.caveat else []
     lines += [f"{len(kept)} of {len(rfc.rules)} rules for a server or a client are kept and proved.", ""]
     is_open = [rule for rule in rfc.rules if rule.open]
     if is_open:
