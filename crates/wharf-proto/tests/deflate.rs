@@ -454,6 +454,8 @@ fn where_the_memory_is_exhausted_messages_are_compressed_without_their_context()
         bytes.len()
     });
     assert_eq!(lens[0], lens[1]);
+    // Compressed it would be longer, and nothing is to refer back to it.
+    assert_eq!(server.sends("ab"), [0x81, 2, b'a', b'b']);
     drop(rest);
     for _ in 0..2 {
         client.receives(&server.sends(text.as_str()));

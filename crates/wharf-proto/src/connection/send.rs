@@ -19,7 +19,7 @@ impl Connection {
     /// (RFC 6455 §5.1), each with a fresh key (RFC 6455 §5.3).
     ///
     /// Where the handshake agreed on compression, it goes out compressed (RFC 7692 §6.1), unless it is below the threshold
-    /// or would become no shorter.
+    /// or would become no shorter. One that later messages may refer back to goes out compressed even so.
     ///
     /// # Errors
     /// [`CommandError::Closed`] once either side has begun to close, [`CommandError::MessageUnfinished`] within a

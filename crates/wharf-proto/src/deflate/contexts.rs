@@ -49,7 +49,7 @@ impl Contexts {
     }
 
     /// Compresses a message that refers to those before it, and lends the result to `sends`. Where the memory for that is
-    /// exhausted, it refers to none. `None`: it could not be compressed.
+    /// exhausted, it refers to none. `None`: it could not be compressed, or would refer to none and become no shorter.
     pub(crate) fn compress<T>(
         &mut self,
         parameters: Parameters,
@@ -59,7 +59,7 @@ impl Contexts {
         if self.compressor.is_none() {
             let size = compressor_size(parameters.window_bits, parameters.memory_level);
             let Some(memory) = self.memory.reserve(size) else {
-                return thread::compress_alone(parameters, message, |compressed| Some(sends(compressed)));
+                return super::compress_alone(parameters, message, sends);
             };
             let compressor = thread::take_compressor(parameters)?;
             self.compressor =
