@@ -44,14 +44,16 @@ pub struct Compression {
     ///
     /// Each step doubles it: 1 takes 1 KiB, 8 takes 112 KiB and 9 takes 224 KiB, besides window and hash table. Less
     /// compresses worse, and is for servers on which many connections keep a compressor each, by
-    /// [`server_context_takeover`](Self::server_context_takeover).
+    /// [`server_context_takeover`](Self::server_context_takeover). Without takeover it counts only for messages longer than
+    /// the window and for those written in parts: others are compressed by an algorithm that has no such choice.
     pub memory_level: u8,
 
     /// Shortest message that is compressed, in bytes. Default 1,024.
     ///
     /// What is shorter goes out as it is: it fits one packet anyway, so that compressing it would cost time and gain
     /// nothing. With takeover short messages that are alike become much shorter still, and a lower threshold can pay.
-    /// Zero compresses every message.
+    /// Zero compresses every message, but without takeover one that becomes no shorter still goes out as it is. A message
+    /// written in parts and flushed before its end is compressed whatever its length.
     pub threshold: usize,
 
     /// Whether the server may keep its compressor from message to message, so that a message can refer back to those before
@@ -59,8 +61,9 @@ pub struct Compression {
     ///
     /// With it, messages that are alike become much smaller, each connection that agrees to it costs the server a
     /// compressor, 372 KiB by default and 154 KiB with 12 window bits and memory level 4, out of
-    /// [`memory_limit`](Self::memory_limit), and a broadcast is compressed anew for each. Without, `server_no_context_takeover` is agreed on, connections share the compressors
-    /// of their threads, and a client that keeps a window to inflate with need not.
+    /// [`memory_limit`](Self::memory_limit), and a broadcast is compressed anew for each. Without,
+    /// `server_no_context_takeover` is agreed on, connections share the compressors of their threads, and a client that keeps
+    /// a window to inflate with need not.
     pub server_context_takeover: bool,
 
     /// Whether the client may keep its compressor from message to message (RFC 7692 §7.1.1.2). Default false.
@@ -85,7 +88,8 @@ pub struct Compression {
     /// Most memory for the contexts of all connections of the server, or of the client, together, in bytes. Default
     /// 67,108,864.
     ///
-    /// Only connections with takeover need any. Beyond it new connections agree to no takeover, and a compressor that is
+    /// Only takeover needs any. Not counted is what one message takes: an inflater of 47 KiB while a compressed message is
+    /// unfinished, and a compressor while one is written in parts. Beyond it new connections agree to no takeover, and a compressor that is
     /// needed anew, after [`idle_timeout`](Self::idle_timeout), is the thread's. Zero agrees to takeover never.
     pub memory_limit: usize,
 

@@ -241,7 +241,7 @@ pub struct ServerConfig {
     /// [`Compression::default`].
     ///
     /// It is on because browsers offer it by themselves, and users of servers that have it expect that it is taken. Those
-    /// that leave it off name memory as the reason; here a connection keeps none for it, unless it is told to by
+    /// that leave it off name memory as the reason; here an idle connection keeps none for it, unless it is told to by
     /// [`Compression::server_context_takeover`] or [`Compression::client_context_takeover`].
     ///
     /// Do not compress messages that hold a secret beside text that others choose: who sees the length of the encrypted
