@@ -30,7 +30,7 @@ use std::{env, fs};
 
 use wharf::{Accept, Compression, Context, Event, Handler, HttpServer, MessageRef, Server, ServerConfig};
 use wharf_proto::connection::{Config, Connection, Event as ProtoEvent, Input};
-use wharf_proto::deflate::{self, ContextMemory, WindowBits};
+use wharf_proto::deflate::{self, ContextMemory};
 use wharf_proto::handshake::parse_extensions;
 use wharf_proto::mask::MaskingKey;
 
@@ -202,16 +202,7 @@ fn json(size: usize, seed: usize) -> String {
 }
 
 fn compression() -> deflate::Config {
-    deflate::Config {
-        level: 6,
-        memory_level: 8,
-        threshold: 0,
-        server_context_takeover: false,
-        client_context_takeover: false,
-        server_max_window_bits: WindowBits::MAX,
-        client_max_window_bits: WindowBits::MAX,
-        idle_timeout: Duration::from_secs(60),
-    }
+    deflate::Config { level: 6, threshold: 0, ..deflate::Config::default() }
 }
 
 /// A client's end that has agreed on no takeover.

@@ -103,16 +103,17 @@ pub struct Compression {
 
 impl Default for Compression {
     fn default() -> Self {
+        let core = deflate::Config::default();
         Self {
-            level: 1,
-            memory_level: 8,
-            threshold: 1024,
-            server_context_takeover: false,
-            client_context_takeover: false,
-            server_max_window_bits: 15,
-            client_max_window_bits: 15,
+            level: core.level,
+            memory_level: core.memory_level,
+            threshold: core.threshold,
+            server_context_takeover: core.server_context_takeover,
+            client_context_takeover: core.client_context_takeover,
+            server_max_window_bits: core.server_max_window_bits.get(),
+            client_max_window_bits: core.client_max_window_bits.get(),
             memory_limit: 64 * 1024 * 1024,
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: core.idle_timeout,
         }
     }
 }

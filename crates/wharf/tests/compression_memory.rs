@@ -5,11 +5,9 @@
 
 mod support;
 
-use std::time::Duration;
-
 use support::{Site, close};
 use wharf::{Accept, ServerConfig};
-use wharf_proto::deflate::{self, PartsCompressor, WindowBits};
+use wharf_proto::deflate::{self, PartsCompressor};
 
 const MIB: usize = 1024 * 1024;
 
@@ -22,16 +20,7 @@ fn memory(key: &str) -> usize {
 
 /// About 1 MiB that inflates to 1 GiB: 1 MiB of zeros, compressed by itself, again and again.
 fn bomb() -> Vec<u8> {
-    let config = deflate::Config {
-        level: 6,
-        memory_level: 8,
-        threshold: 0,
-        server_context_takeover: false,
-        client_context_takeover: false,
-        server_max_window_bits: WindowBits::MAX,
-        client_max_window_bits: WindowBits::MAX,
-        idle_timeout: Duration::MAX,
-    };
+    let config = deflate::Config { level: 6, ..deflate::Config::default() };
     let mut compressor = PartsCompressor::new(&config, 15).expect("a compressor");
     compressor.compress(&vec![0; MIB], false).expect("compressed zeros").repeat(1024)
 }

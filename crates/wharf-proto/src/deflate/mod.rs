@@ -46,6 +46,22 @@ pub struct Config {
     pub idle_timeout: Duration,
 }
 
+/// Fast, without takeover, so that connections share what compresses and inflates, and only for what exceeds a packet.
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            level: 1,
+            memory_level: 8,
+            threshold: 1024,
+            server_context_takeover: false,
+            client_context_takeover: false,
+            server_max_window_bits: WindowBits::MAX,
+            client_max_window_bits: WindowBits::MAX,
+            idle_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
 /// What both sides agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreed {

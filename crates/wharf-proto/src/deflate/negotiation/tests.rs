@@ -2,8 +2,6 @@ mod agreement;
 mod client;
 mod server;
 
-use std::time::Duration;
-
 use super::*;
 use crate::deflate::WindowBits;
 use crate::handshake::{parse_extensions, write_extensions};
@@ -16,16 +14,7 @@ const WINDOW: usize = 32 * KIB;
 const COMPRESSOR: usize = compressor_size(15, 8);
 
 fn config() -> Config {
-    Config {
-        level: 6,
-        memory_level: 8,
-        threshold: 64,
-        server_context_takeover: true,
-        client_context_takeover: true,
-        server_max_window_bits: WindowBits::MAX,
-        client_max_window_bits: WindowBits::MAX,
-        idle_timeout: Duration::from_secs(60),
-    }
+    Config { server_context_takeover: true, client_context_takeover: true, ..Config::default() }
 }
 
 fn server_bits(bits: u8) -> Config {
