@@ -34,7 +34,8 @@ enum At {
     /// (RFC 7692 §7.2.3.6).
     Beginning,
     Within,
-    /// Behind a final block (BFINAL). What follows, if anything does, begins a stream of its own (RFC 7692 §7.2.3.4).
+    /// Behind a final block (BFINAL). It ended its stream (RFC 1951 §3.2.3): what follows, if anything does, begins another
+    /// (RFC 7692 §7.2.3.4), which refers to nothing before it.
     FinalBlock,
 }
 
@@ -62,9 +63,7 @@ impl Inflating {
         while !input.is_empty() || self.at == At::Within {
             if self.at == At::FinalBlock {
                 self.inflater.reset();
-                if let Some(window) = window.as_deref() {
-                    window.load(&mut self.inflater)?;
-                }
+                window.as_deref_mut().map(Window::clear);
             }
             let room = sink.room()?;
             let Inflated { taken, made, is_final } = self.inflater.inflate(input, room)?;
@@ -91,10 +90,16 @@ impl Inflating {
         window: Option<&mut Window>,
         sink: &mut impl Sink,
     ) -> Result<(), ProtocolError> {
-        if self.at == At::Within {
-            self.inflate(&TAIL, window, sink)?;
-            if self.at == At::Within {
-                return Err(ProtocolError::CorruptCompression);
+        match self.at {
+            At::Beginning => {}
+            At::FinalBlock => {
+                window.map(Window::clear);
+            }
+            At::Within => {
+                self.inflate(&TAIL, window, sink)?;
+                if self.at == At::Within {
+                    return Err(ProtocolError::CorruptCompression);
+                }
             }
         }
         thread::keep_inflater(self.inflater);

@@ -31,6 +31,11 @@ impl Window {
         self.bytes.extend(last);
     }
 
+    /// Nothing can be referred back to. Keeps its memory.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
     /// Gives an inflater at its beginning what the next block may refer back to.
     pub(crate) fn load(&self, inflater: &mut Inflater) -> Result<(), Corrupt> {
         let (older, newer) = self.bytes.as_slices();

@@ -87,6 +87,27 @@ fn a_final_block_may_be_followed_by_others() {
 }
 
 #[test]
+fn nothing_refers_back_over_a_final_block_with_takeover_as_without() {
+    // RFC 1951 §3.2.3: it ends its stream.
+    let hello_to_the_end = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+    let hello_again = [0xf2, 0x00, 0x11, 0x00, 0x00];
+    for compression in [compression(), with_takeover()] {
+        let mut server = server(config(compression));
+        server.receives(&compressed(&[&hello_to_the_end[..], &hello_again].concat()));
+        assert_eq!(server.broke(), ProtocolError::CorruptCompression);
+    }
+    let padded = [&hello_to_the_end[..], &[0x00]].concat();
+    for first in [&hello_to_the_end[..], &padded] {
+        let mut server = server(config(with_takeover()));
+        server.receives(&compressed(&[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]));
+        server.receives(&compressed(first));
+        server.receives(&compressed(&hello_again));
+        assert_eq!(server.seen, [message("Hello"), message("Hello")]);
+        assert_eq!(server.broke(), ProtocolError::CorruptCompression);
+    }
+}
+
+#[test]
 fn an_empty_payload_with_rsv1_is_an_empty_message() {
     let mut server = server(config(compression()));
     server.receives(&compressed(&[]));
