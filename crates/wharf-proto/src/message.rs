@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::deflate::inflate::{self, Inflating, Sink};
+use crate::deflate::deferred::Deferred;
+use crate::deflate::inflate::{self, Sink};
 use crate::deflate::window::Window;
 use crate::error::ProtocolError;
 use crate::frame::Opcode;
@@ -166,7 +167,7 @@ pub(crate) struct PartialMessage {
     announced: u64,
     fragments: u32,
     /// Of a compressed message: what inflates it, and how many bytes came of that.
-    inflating: Option<Box<Inflating>>,
+    inflating: Option<Deferred>,
     inflated: u64,
     /// How many they may be.
     max_inflated: u64,
@@ -241,8 +242,8 @@ impl PartialMessage {
     }
 
     /// Says that what comes is compressed.
-    pub(crate) fn inflate_with(&mut self, inflating: Inflating) {
-        self.inflating = Some(Box::new(inflating));
+    pub(crate) fn begin_inflating(&mut self) {
+        self.inflating = Some(Deferred::default());
     }
 
     /// A message of which only the order of its frames matters.
@@ -297,7 +298,18 @@ impl PartialMessage {
     pub(crate) fn append(&mut self, chunk: &[u8], inflation: Inflation<'_>) -> Result<(), ProtocolError> {
         let Some(mut inflating) = self.inflating.take() else { return self.content.append(chunk) };
         let Inflation { window, scratch, limits } = inflation;
-        inflating.inflate(chunk, window, &mut Pieces { message: self, piece: piece_of(scratch), limits })?;
+        inflating.take(chunk, window, &mut Pieces { message: self, piece: piece_of(scratch), limits })?;
+        self.inflating = Some(inflating);
+        Ok(())
+    }
+
+    /// The last byte of a frame has come, but not of the message.
+    pub(crate) fn finish_frame(&mut self, inflation: Inflation<'_>) -> Result<(), ProtocolError> {
+        let is_handed_on =
+            matches!(self.content, Content::FramesOfText { .. } | Content::FramesOfBinary { .. });
+        let Some(mut inflating) = self.inflating.take_if(|_| is_handed_on) else { return Ok(()) };
+        let Inflation { window, scratch, limits } = inflation;
+        inflating.settle(window, &mut Pieces { message: self, piece: piece_of(scratch), limits })?;
         self.inflating = Some(inflating);
         Ok(())
     }

@@ -89,8 +89,9 @@ pub struct Compression {
     /// 67,108,864.
     ///
     /// Only takeover needs any. Not counted is what one message takes: an inflater of 47 KiB while a compressed message is
-    /// unfinished, and a compressor while one is written in parts. Beyond it new connections agree to no takeover, and a compressor that is
-    /// needed anew, after [`idle_timeout`](Self::idle_timeout), is the thread's. Zero agrees to takeover never.
+    /// unfinished of which more than 16 KiB came, or a frame that was handed on, and a compressor while one is written in
+    /// parts. Beyond it new connections agree to no takeover, and a compressor that is needed anew, after
+    /// [`idle_timeout`](Self::idle_timeout), is the thread's. Zero agrees to takeover never.
     pub memory_limit: usize,
 
     /// How long a compressor that one connection keeps may be unused. Default 60 s.

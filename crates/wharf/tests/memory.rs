@@ -103,3 +103,37 @@ fn c9_18_a_hundred_thousand_empty_fragments_take_no_lasting_memory() {
         }
     });
 }
+
+#[cfg(feature = "deflate")]
+#[test]
+fn the_first_byte_of_a_compressed_message_does_not_make_the_server_hold_an_inflater() {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use wharf_proto::connection::{Config, Connection, Input};
+    use wharf_proto::deflate::{self, ContextMemory};
+
+    const CONNECTIONS: usize = 2000;
+    alone(async {
+        let now = Instant::now();
+        let config = Arc::new(Config { deflate: Some(deflate::Config::default()), ..Config::default() });
+        let memory = Arc::new(ContextMemory::new(0));
+        let offers = deflate::offers(&deflate::Config::default(), &memory);
+        let (mut scratch, mut output) = (Vec::new(), Vec::new());
+        let before = measure("VmRSS");
+        let connections: Vec<_> = (0..CONNECTIONS)
+            .map(|_| {
+                let negotiated = deflate::negotiate(&offers, &deflate::Config::default(), &memory);
+                let mut connection =
+                    Connection::server(config.clone(), now).with_deflate(negotiated.expect("an agreement"));
+                // Of a fragment of 100 bytes the first.
+                let mut begun = [0x41, 0xe4, 0, 0, 0, 0, 0xf2];
+                let mut input = Input::new(&mut begun);
+                assert_eq!(connection.receive(&mut input, &mut scratch, &mut output, now), None);
+                connection
+            })
+            .collect();
+        let each = grown("VmRSS", before) / connections.len();
+        assert!(each < 2048, "{each} bytes a connection");
+    });
+}

@@ -9,7 +9,7 @@ use super::input::Input;
 use super::state::State;
 use super::{Connection, ControlPayload};
 use crate::close::{Close, CloseCode};
-use crate::deflate::inflate::{Inflating, inflate_whole};
+use crate::deflate::inflate::inflate_whole;
 use crate::error::ProtocolError;
 use crate::frame::{Header, Opcode};
 use crate::mask::MaskingKey;
@@ -317,6 +317,8 @@ impl Connection {
         let UnfinishedPayload { header, mut message, .. } = payload;
         if header.fin {
             message.finish(self.inflation(scratch))?;
+        } else {
+            message.finish_frame(self.inflation(scratch))?;
         }
         let frame = message.take_frame();
         let message = if header.fin {
@@ -473,7 +475,7 @@ impl Connection {
             })
         });
         if header.rsv1() && matches!(self.state, State::Open) {
-            message.inflate_with(Inflating::begin(self.window().as_deref())?);
+            message.begin_inflating();
         }
         let is_whole = header.fin && header.opcode != Opcode::Continuation;
         message.announce(header.payload_len, is_whole, &self.config.limits)?;

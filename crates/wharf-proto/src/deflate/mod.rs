@@ -7,6 +7,7 @@
 //! which a [`ContextMemory`] bounds the sum. A side that does not needs none: its compressors belong to the thread.
 
 pub(crate) mod contexts;
+pub(crate) mod deferred;
 pub(crate) mod inflate;
 pub(crate) mod library;
 mod memory;
