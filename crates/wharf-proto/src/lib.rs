@@ -14,6 +14,7 @@ pub mod handshake;
 pub mod limits;
 pub mod mask;
 pub mod message;
+mod partial_message;
 pub mod utf8;
 
 pub use close::{Close, CloseCode, CloseError};

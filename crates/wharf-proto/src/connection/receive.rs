@@ -13,7 +13,8 @@ use crate::deflate::inflate::inflate_whole;
 use crate::error::ProtocolError;
 use crate::frame::{Header, Opcode};
 use crate::mask::MaskingKey;
-use crate::message::{Inflation, Message, MessageCow, MessageRef, PartialMessage};
+use crate::message::{Message, MessageCow, MessageRef};
+use crate::partial_message::{Inflation, PartialMessage};
 
 /// What came from the peer, lent out of the input where it lies there in one piece.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Compressed messages to what they were (RFC 7692 §7.2.2), bounded while they are inflated.
 
+use super::growth::to_reserve;
 use super::library::{Corrupt, Inflate, Inflated, Inflater};
 use super::thread;
 use super::window::Window;
@@ -135,7 +136,9 @@ impl Sink for Front<'_> {
         let most = usize::try_from(self.limit).unwrap_or(usize::MAX).saturating_add(1);
         if self.len == self.bytes.len() {
             let len = (self.len * 2).max(PIECE).min(most).max(self.len);
-            self.bytes.reserve_exact(len - self.len);
+            let more = to_reserve(self.len, self.bytes.capacity(), len - self.len, most);
+            // Where so much is not to be had, the next line takes what it needs.
+            let _ = self.bytes.try_reserve_exact(more);
             self.bytes.resize(len, 0);
         }
         let end = self.bytes.len().min(most);

@@ -8,6 +8,7 @@
 
 pub(crate) mod contexts;
 pub(crate) mod deferred;
+pub(crate) mod growth;
 pub(crate) mod inflate;
 pub(crate) mod library;
 mod memory;

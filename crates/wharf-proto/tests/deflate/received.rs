@@ -3,6 +3,7 @@
 use wharf_proto::connection::{Config, Event, Input};
 use wharf_proto::frame::Opcode;
 use wharf_proto::limits::Limits;
+use wharf_proto::message::MessageCow;
 use wharf_proto::{CloseCode, Message, MessageRef, ProtocolError};
 
 use crate::ends::{compressed, compression, config, frame, pair, server, with_takeover};
@@ -221,6 +222,21 @@ fn what_a_message_is_inflated_to_is_bounded_while_it_is_inflated() {
     let mut large_frames = with(Limits { max_frame_size: 200_000, ..limits });
     large_frames.receives(&zeros(200_000));
     assert_eq!(large_frames.seen.len(), 1);
+}
+
+#[test]
+fn a_message_that_was_inflated_keeps_at_most_twice_its_length() {
+    let limits = Limits { max_message_size: 8 << 20, ..Limits::default() };
+    let mut server = server(Config { limits, ..config(compression()) });
+    let (_, mut client) = pair(compression());
+    let mut bytes = client.sends("wharf".repeat(60_000).as_str());
+    let (first, second) = bytes.split_at_mut(100);
+    server.receives(first);
+    let mut input = Input::new(second);
+    let event = server.connection.receive(&mut input, &mut server.scratch, &mut server.output, server.now);
+    let Some(Event::Message(MessageCow::Owned(Message::Text(text)))) = event else { panic!("{event:?}") };
+    assert_eq!(text.len(), 300_000);
+    assert!(text.capacity() <= 600_000, "{} bytes", text.capacity());
 }
 
 #[test]
