@@ -47,7 +47,7 @@ impl ToMany {
     pub(crate) fn send_to(mut self, connections: &[Connection]) -> Broadcast {
         let mut reach = Broadcast::default();
         for connection in connections {
-            if connection.try_send_to_many(|| self.command_for(connection)) {
+            if connection.try_send_to_many(self.command_for(connection)) {
                 reach.sent += 1;
             } else if connection.is_connected() {
                 reach.full += 1;
@@ -56,6 +56,7 @@ impl ToMany {
         reach
     }
 
+    /// Made before the connection's outbox is looked at, which is locked meanwhile: compressing takes its time.
     fn command_for(&mut self, connection: &Connection) -> Command {
         let form = match connection.sends_compressed().filter(|_| self.may_compress) {
             None => Form::Plain,

@@ -379,7 +379,7 @@ impl Connection {
     }
 
     /// Queues a message that goes to many: whether there was room.
-    pub(crate) fn try_send_to_many(&self, command: impl FnOnce() -> Command) -> bool {
+    pub(crate) fn try_send_to_many(&self, command: Command) -> bool {
         let wake = self.shared.outbox.try_send_to_many(command);
         self.wake_if(wake == Some(true));
         wake.is_some()

@@ -155,10 +155,10 @@ impl Outbox {
     }
 
     /// Queues a message that goes to many, if there is room: whether the driver is to be woken, or `None`.
-    pub(crate) fn try_send_to_many(&self, command: impl FnOnce() -> Command) -> Option<bool> {
+    pub(crate) fn try_send_to_many(&self, command: Command) -> Option<bool> {
         let mut state = self.lock();
         (state.phase == Phase::Open && state.admits(Turn::Message, self.limit))
-            .then(|| state.push(command(), self.limit))
+            .then(|| state.push(command, self.limit))
     }
 
     /// Queues a frame that breaks no rule: whether the driver is to be woken. A Close closes.
