@@ -67,11 +67,13 @@ pub(super) fn compress_with<T>(
 ) -> Result<T, Unable> {
     with_compressed(|compressed| {
         compressor.compress(message, compressed)?;
-        // RFC 7692 §7.2.1: without the last four bytes, which the other side adds. Where there was nothing to flush, the block
-        // that they end is there all the same.
-        let payload =
-            compressed.strip_suffix(&[0x00, 0x00, 0xff, 0xff]).filter(|payload| !payload.is_empty());
-        Ok(sends(payload.unwrap_or(&[0x00])))
+        // RFC 7692 §7.2.1: without the last four bytes, which the other side adds.
+        match compressed.strip_suffix(&[0x00, 0x00, 0xff, 0xff]) {
+            Some(payload) if !payload.is_empty() => Ok(sends(payload)),
+            // Where there was nothing to flush, the block that they end is there all the same.
+            None if compressed.is_empty() && message.is_empty() => Ok(sends(&[0x00])),
+            _ => Err(Unable),
+        }
     })
 }
 
