@@ -14,7 +14,7 @@ use crate::connection::Connection;
 use crate::outbox::{PartError, turn_of_part};
 use crate::proto::CloseCode;
 use crate::proto::connection::RawFrame;
-use crate::proto::deflate::PartsCompressor;
+use crate::proto::deflate::{CompressionFailed, PartsCompressor};
 use crate::proto::frame::Opcode;
 use crate::proto::message::MessageKind;
 use crate::proto::utf8::SplitCharacter;
@@ -124,6 +124,8 @@ impl Connection {
 /// it fails with [`InvalidData`](io::ErrorKind::InvalidData), and nothing of it is sent. Once the connection is closing,
 /// writing fails with [`BrokenPipe`](io::ErrorKind::BrokenPipe).
 ///
+/// Where compressing fails, as for lack of memory, so do that write and all that follow.
+///
 /// Dropped before it was finished, when a part of the message is out, the message cannot be ended truthfully: the
 /// connection is closed with 1011, so that the peer does not take the part for the whole.
 ///
@@ -161,6 +163,8 @@ enum Compression {
     Undecided,
     No,
     Yes(PartsCompressor),
+    /// A part of the message is lost, so that it can never be ended.
+    Failed,
 }
 
 /// The longest fragment where no threshold says so, in bytes.
@@ -193,6 +197,11 @@ impl MessageWriter {
     /// Whether the message is text or binary.
     pub const fn kind(&self) -> MessageKind {
         self.kind
+    }
+
+    #[cfg(test)]
+    pub(crate) fn fail_compression(&mut self) {
+        self.compression = Compression::Failed;
     }
 
     fn holds_anything(&self) -> bool {
@@ -254,9 +263,14 @@ impl MessageWriter {
         }
         let (payload, is_compressed) = match &mut self.compression {
             Compression::Yes(compressor) => {
-                (compressor.compress(&payload, fin).map_err(io::Error::other)?.into(), true)
+                let Ok(compressed) = compressor.compress(&payload, fin) else {
+                    self.compression = Compression::Failed;
+                    return Err(failed());
+                };
+                (compressed.into(), true)
             }
             Compression::Undecided | Compression::No => (payload, false),
+            Compression::Failed => return Err(failed()),
         };
         let is_first = !std::mem::replace(&mut self.has_first_fragment, true);
         let opcode = if is_first { self.kind.opcode() } else { Opcode::Continuation };
@@ -305,6 +319,9 @@ impl MessageWriter {
 
     /// Queues the fragments that are made.
     fn poll_queue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if matches!(self.compression, Compression::Failed) {
+            return Poll::Ready(Err(failed()));
+        }
         while !self.try_queue()? {
             ready!(self.poll_room(cx));
         }
@@ -377,6 +394,10 @@ impl fmt::Debug for MessageWriter {
 
 fn closed() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "the connection is closing or closed")
+}
+
+fn failed() -> io::Error {
+    io::Error::other(CompressionFailed)
 }
 
 fn invalid(reason: &'static str) -> io::Error {

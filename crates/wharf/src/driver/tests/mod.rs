@@ -2,6 +2,7 @@
 
 mod cancellation;
 mod halves;
+mod parts;
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
