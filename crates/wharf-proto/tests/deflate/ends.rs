@@ -114,6 +114,11 @@ pub(crate) fn headers(mut bytes: &[u8]) -> Vec<Header> {
     headers
 }
 
+/// Bytes that cannot be compressed.
+pub(crate) fn noise(len: u32) -> Vec<u8> {
+    (0..len / 4).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect()
+}
+
 pub(crate) fn json(len: usize) -> String {
     let entry = |number: usize| format!("{{\"id\":{number},\"name\":\"user {}\"}},", number * 7919 % 1000);
     let mut text: String = (0..=len / 20).map(entry).collect();

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use wharf_proto::MessageRef;
 use wharf_proto::connection::Config;
 use wharf_proto::deflate::{self, ContextMemory, WindowBits};
 use wharf_proto::frame::{Header, Opcode};
 use wharf_proto::limits::Limits;
 
-use crate::ends::{compression, config, frame, json, pair, pair_of, server, with_takeover};
+use crate::ends::{compression, config, frame, json, noise, pair_of, server, with_takeover};
 use crate::support::{Seen, message};
 
 fn any_config() -> impl Strategy<Value = deflate::Config> {
@@ -73,27 +74,39 @@ proptest! {
         payload: Vec<u8>,
         flip in any::<(prop::sample::Index, u8)>(),
         cut in 1..100_usize,
+        is_long: bool,
         takeover: bool,
         assemble_fragments: bool,
     ) {
         let compression = if takeover { with_takeover() } else { compression() };
         let limits = Limits { max_frame_size: 50_000, max_message_size: 50_000, ..Limits::default() };
-        // Bytes that are nothing, and bytes that nearly are something.
-        let (_, mut client) = pair(compression.clone());
+        // Bytes that are nothing, and bytes that nearly are something, much of it or little.
+        let in_one_frame = Config { fragmentation_threshold: None, ..config(compression.clone()) };
+        let memory = Arc::new(ContextMemory::new(usize::MAX));
+        let (_, mut client) = pair_of(config(compression.clone()), in_one_frame, &memory);
         client.sends(json(3000).as_str());
-        let sent = client.sends(json(3000).as_str());
+        let message = if is_long { [json(3000).into_bytes(), noise(30_000)].concat() } else { json(3000).into() };
+        let sent = client.sends(MessageRef::Binary(&message));
         let (header, header_len) = Header::read(&sent).unwrap().unwrap();
         let mut nearly = sent[header_len..].to_vec();
         header.mask.unwrap().apply(&mut nearly);
         let at = flip.0.index(nearly.len());
         nearly[at] ^= flip.1;
         for payload in [payload, nearly] {
-            let mut server = server(Config { limits, assemble_fragments, ..config(compression.clone()) });
-            for piece in frame(true, 0b100, Opcode::Binary, &payload).chunks(cut) {
-                server.receives(piece);
+            let bytes = frame(true, 0b100, Opcode::Binary, &payload);
+            let [in_pieces, at_once] = [cut, bytes.len()].map(|len| {
+                let mut server = server(Config { limits, assemble_fragments, ..config(compression.clone()) });
+                for piece in bytes.chunks(len) {
+                    server.receives(piece);
+                }
+                server
+            });
+            for server in [&in_pieces, &at_once] {
+                prop_assert!(server.connection.is_open() != server.seen.is_empty() || !assemble_fragments);
+                prop_assert!(server.scratch.capacity() <= 50_001);
             }
-            prop_assert!(server.connection.is_open() != server.seen.is_empty() || !assemble_fragments);
-            prop_assert!(server.scratch.capacity() <= 50_001);
+            prop_assert_eq!(&in_pieces.seen, &at_once.seen, "wherever it is cut");
+            prop_assert_eq!(in_pieces.connection.is_open(), at_once.connection.is_open());
         }
     }
 }

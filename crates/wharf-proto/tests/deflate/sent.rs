@@ -9,13 +9,13 @@ use wharf_proto::frame::Opcode;
 use wharf_proto::limits::Limits;
 use wharf_proto::{CommandError, MessageRef};
 
-use crate::ends::{compression, config, headers, json, pair, pair_of, with_takeover};
+use crate::ends::{compression, config, headers, json, noise, pair, pair_of, with_takeover};
 use crate::support::{self, message};
 
 #[test]
 fn a_message_goes_out_compressed_in_fragments_of_which_the_first_has_rsv1() {
     // RFC 7692 §6.1
-    let noise: Vec<u8> = (0..60_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+    let noise = noise(240_000);
     let (mut server, mut client) = pair_of(
         config(with_takeover()),
         Config { limits: Limits { max_frame_size: 1 << 20, ..Limits::default() }, ..config(with_takeover()) },
