@@ -19,7 +19,7 @@ REPORTS = HERE.parent / "reports" / "autobahn-client"
 HOME = Path(os.environ["AUTOBAHN_HOME"]).resolve()
 CLIENT = os.environ["WHARF_CLIENT"]
 JOBS = int(os.environ.get("AUTOBAHN_JOBS", "4"))
-LONGEST_RUN = float(os.environ.get("AUTOBAHN_TIMEOUT", "300"))
+LONGEST_RUN = float(os.environ.get("AUTOBAHN_TIMEOUT", "1200"))
 LONGEST_START = 20
 
 

@@ -18,7 +18,7 @@ REPORTS = HERE.parent / "reports" / "autobahn"
 HOME = Path(os.environ["AUTOBAHN_HOME"]).resolve()
 PROGRAM = os.environ["WHARF_BIN"]
 JOBS = int(os.environ.get("AUTOBAHN_JOBS", "4"))
-LONGEST_RUN = float(os.environ.get("AUTOBAHN_TIMEOUT", "300"))
+LONGEST_RUN = float(os.environ.get("AUTOBAHN_TIMEOUT", "1200"))
 LONGEST_START = 20
 LONGEST_END = 20
 # The largest message of any case: 9.1.6 and its like send 16 MiB.
