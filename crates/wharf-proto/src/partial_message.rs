@@ -197,9 +197,9 @@ impl PartialMessage {
 
     /// The payload of the frame that has ended, where frames are handed on.
     pub(crate) fn take_frame(&mut self) -> Option<Vec<u8>> {
-        self.content.give_spare_back();
         match &mut self.content {
             Content::FramesOfText { frame, .. } | Content::FramesOfBinary { frame } => {
+                give_spare_back(frame);
                 Some(std::mem::take(frame))
             }
             Content::Text { .. } | Content::Binary(_) | Content::Discarded => None,
@@ -208,14 +208,21 @@ impl PartialMessage {
 
     /// The message, now that its last fragment has come; `None` where its frames were handed on or discarded. A text may not
     /// end within a character (RFC 6455 §5.6).
-    pub(crate) fn end(mut self) -> Result<Option<Message>, ProtocolError> {
-        self.content.give_spare_back();
+    pub(crate) fn end(self) -> Result<Option<Message>, ProtocolError> {
         match self.content {
             Content::Text { split, .. } | Content::FramesOfText { split, .. } if !split.is_none() => {
                 Err(ProtocolError::InvalidUtf8)
             }
-            Content::Text { text, .. } => Ok(Some(Message::Text(text))),
-            Content::Binary(bytes) => Ok(Some(Message::Binary(bytes.into()))),
+            Content::Text { mut text, .. } => {
+                if has_spare(text.len(), text.capacity()) {
+                    text.shrink_to_fit();
+                }
+                Ok(Some(Message::Text(text)))
+            }
+            Content::Binary(mut bytes) => {
+                give_spare_back(&mut bytes);
+                Ok(Some(Message::Binary(bytes.into())))
+            }
             Content::FramesOfText { .. } | Content::FramesOfBinary { .. } | Content::Discarded => Ok(None),
         }
     }
@@ -251,25 +258,58 @@ impl Content {
             Self::Discarded => Ok(()),
         };
     }
+}
 
-    /// Whoever keeps the message keeps no more than twice its length.
-    fn give_spare_back(&mut self) {
-        match self {
-            Self::Text { text, .. } if text.len() < text.capacity() / 2 => text.shrink_to_fit(),
-            Self::Binary(bytes)
-            | Self::FramesOfText { frame: bytes, .. }
-            | Self::FramesOfBinary { frame: bytes }
-                if bytes.len() < bytes.capacity() / 2 =>
-            {
-                bytes.shrink_to_fit();
-            }
-            _ => {}
-        }
+/// Whoever keeps what was received keeps no more than twice its length.
+const fn has_spare(len: usize, capacity: usize) -> bool {
+    len < capacity / 2
+}
+
+fn give_spare_back(bytes: &mut Vec<u8>) {
+    if has_spare(bytes.len(), bytes.capacity()) {
+        bytes.shrink_to_fit();
     }
 }
 
 impl From<crate::utf8::InvalidUtf8> for ProtocolError {
     fn from(_: crate::utf8::InvalidUtf8) -> Self {
         Self::InvalidUtf8
+    }
+}
+
+#[cfg(all(test, feature = "deflate"))]
+mod tests {
+    use super::*;
+    use crate::deflate::{Config, PartsCompressor};
+
+    const MIB: u64 = 1024 * 1024;
+
+    #[test]
+    fn the_memory_of_a_message_that_grows_stays_where_it_is_from_fragment_to_fragment() {
+        let mut compressor = PartsCompressor::new(&Config::default(), 15).unwrap();
+        let limits = Limits { max_message_size: MIB, ..Limits::default() };
+        let mut scratch = Vec::new();
+        let mut message = PartialMessage::begin(Opcode::Binary, true);
+        message.begin_inflating();
+        let mut capacities = Vec::new();
+        for number in 0..100_u32 {
+            let part: Vec<u8> =
+                (0..1000).flat_map(|n: u32| ((number * 1_000_003) ^ (n * 7919)).to_be_bytes()).collect();
+            let fragment = compressor.compress(&part, false).unwrap();
+            message.announce(fragment.len() as u64, false, &limits).unwrap();
+            message
+                .append(&fragment, Inflation { window: None, scratch: &mut scratch, limits: &limits })
+                .unwrap();
+            message.finish_frame(Inflation { window: None, scratch: &mut scratch, limits: &limits }).unwrap();
+            assert_eq!(message.take_frame(), None);
+            let Content::Binary(bytes) = &message.content else { panic!("{message:?}") };
+            if capacities.last() != Some(&bytes.capacity()) {
+                capacities.push(bytes.capacity());
+            }
+        }
+        assert_eq!(capacities.last(), Some(&(1024 * 1024)));
+        assert!(capacities.is_sorted(), "{capacities:?}");
+        let Some(Message::Binary(bytes)) = message.end().unwrap() else { panic!("no message") };
+        assert!(bytes.len() > 300_000);
     }
 }
