@@ -147,32 +147,23 @@ impl Header {
 
     /// Appends the header to `output`, its length in the shortest form (RFC 6455 §5.2). With a key its mask bit is set
     /// (RFC 6455 §5.3).
+    #[inline]
     pub fn write(&self, output: &mut Vec<u8>) {
-        let mut bytes = [0; MAX_HEADER_LEN];
-        bytes[0] = (u8::from(self.fin) << 7) | ((self.reserved & 0b111) << 4) | self.opcode.bits();
-        let length = self.payload_len;
-        let mut end = match length {
-            0..=125 => {
-                bytes[1] = length.to_be_bytes()[7];
-                2
-            }
-            126..=0xffff => {
-                bytes[1] = 126;
-                bytes[2..4].copy_from_slice(&length.to_be_bytes()[6..]);
-                4
-            }
+        let first = (u8::from(self.fin) << 7) | ((self.reserved & 0b111) << 4) | self.opcode.bits();
+        let mask_bit = u8::from(self.mask.is_some()) << 7;
+        let length = self.payload_len.to_be_bytes();
+        // Each a copy of known length, without a call.
+        match self.payload_len {
+            0..=125 => output.extend_from_slice(&[first, mask_bit | length[7]]),
+            126..=0xffff => output.extend_from_slice(&[first, mask_bit | 0x7e, length[6], length[7]]),
             _ => {
-                bytes[1] = 127;
-                bytes[2..10].copy_from_slice(&length.to_be_bytes());
-                10
+                output.extend_from_slice(&[first, mask_bit | 0x7f]);
+                output.extend_from_slice(&length);
             }
-        };
-        if let Some(MaskingKey(key)) = self.mask {
-            bytes[1] |= 0x80;
-            bytes[end..end + 4].copy_from_slice(&key);
-            end += 4;
         }
-        output.extend_from_slice(&bytes[..end]);
+        if let Some(MaskingKey(key)) = self.mask {
+            output.extend_from_slice(&key);
+        }
     }
 }
 

@@ -55,6 +55,15 @@ impl Connection {
         [stalled, idle, other].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
+    /// Whether the only deadline, if there is one, is the keepalive's ping: it moves away with each read, so that a timer
+    /// that was armed for it before need not be looked at.
+    pub fn awaits_only_a_silence(&self) -> bool {
+        matches!(self.state, State::Open)
+            && matches!(self.keepalive, Keepalive::Listening { .. } | Keepalive::Off)
+            && self.output_waiting_since.is_none()
+            && self.compressor_idle_at().is_none()
+    }
+
     /// Acts on every deadline that has passed at `now`, if any: a ping goes into `output`, or the connection ends.
     pub fn deadline_passed(&mut self, output: &mut Vec<u8>, now: Instant) {
         let Some((_, deadline)) = self.next_deadline().filter(|(at, _)| *at <= now) else { return };
@@ -99,6 +108,7 @@ impl Connection {
     }
 
     /// Bytes came, or output moved: the interval begins anew, and the grace ends.
+    #[inline]
     pub(super) fn heard(&mut self, now: Instant) {
         if !matches!(self.keepalive, Keepalive::Off) {
             self.keepalive = Keepalive::Listening { since: now };

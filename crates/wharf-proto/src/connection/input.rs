@@ -14,6 +14,7 @@ impl<'i> Input<'i> {
     }
 
     /// What has not been taken: to be kept by a driver that stops between two events.
+    #[inline]
     pub const fn rest(&self) -> &[u8] {
         self.0
     }
@@ -29,6 +30,14 @@ impl<'i> Input<'i> {
         let (taken, rest) = mem::take(&mut self.0).split_at_mut(len);
         self.0 = rest;
         taken
+    }
+
+    /// Takes `len` bytes that lie behind `skipped` others, which are taken with them. Both must be there.
+    #[inline]
+    pub(super) fn take_behind(&mut self, skipped: usize, len: usize) -> &'i mut [u8] {
+        let (taken, rest) = mem::take(&mut self.0).split_at_mut(skipped + len);
+        self.0 = rest;
+        &mut taken[skipped..]
     }
 
     pub(super) fn take_all(&mut self) -> &'i mut [u8] {

@@ -36,6 +36,7 @@ mod input;
 mod receive;
 mod send;
 mod state;
+mod whole;
 
 use std::fmt;
 use std::sync::Arc;

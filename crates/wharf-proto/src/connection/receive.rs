@@ -156,7 +156,30 @@ impl Connection {
     ///
     /// A compressed message is inflated into `scratch`, and lent out of it. What lies there before does not matter: it is
     /// memory that a driver shares among its connections, empty at first, which grows to the longest message so far.
+    #[expect(clippy::inline_always, reason = "so that the event of a whole message is never put into memory")]
+    #[inline(always)]
     pub fn receive<'i: 's, 's>(
+        &mut self,
+        input: &mut Input<'i>,
+        scratch: &'s mut Vec<u8>,
+        output: &mut Vec<u8>,
+        now: Instant,
+    ) -> Option<Event<'s>> {
+        match self.take_whole_message(input, now) {
+            Some(Ok(message)) => Some(Event::Message(MessageCow::Borrowed(message))),
+            Some(Err(error)) => {
+                self.fail(error, output, now);
+                self.throw_away(input);
+                None
+            }
+            // What a driver asks at the end of each read.
+            None if input.is_empty() && self.owed_pong.is_none() => None,
+            None => self.receive_any(input, scratch, output, now),
+        }
+    }
+
+    /// The general way, by which everything can be taken.
+    fn receive_any<'i: 's, 's>(
         &mut self,
         input: &mut Input<'i>,
         scratch: &'s mut Vec<u8>,

@@ -5,11 +5,12 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::state::State;
+use super::whole::write_plain_frame;
 use super::{Config, Connection, Frame, MaskingKeys, RawFrame};
 use crate::close::{Close, CloseCode, CloseError};
 use crate::deflate;
 use crate::error::CommandError;
-use crate::frame::{Header, MAX_CONTROL_PAYLOAD, Opcode};
+use crate::frame::{Header, MAX_CONTROL_PAYLOAD, MAX_HEADER_LEN, Opcode};
 use crate::mask::MaskingKey;
 use crate::message::MessageRef;
 
@@ -24,21 +25,12 @@ impl Connection {
     /// # Errors
     /// [`CommandError::Closed`] once either side has begun to close, [`CommandError::MessageUnfinished`] within a
     /// message that is sent frame by frame.
+    #[inline]
     pub fn send(&mut self, message: MessageRef<'_>, output: &mut Vec<u8>) -> Result<(), CommandError> {
         self.check_message()?;
-        let Self { config, compression, masking_keys, .. } = self;
-        if let (Some(compression), Some(deflate)) = (compression, &config.deflate) {
-            let payload = message.as_bytes();
-            let sent = compression.compress(deflate, payload, |compressed| {
-                write_fragments(message.opcode(), COMPRESSED, compressed, config, output, || {
-                    next_mask(masking_keys)
-                });
-            });
-            if sent.is_some() {
-                return Ok(());
-            }
+        if self.compression.is_none() || self.write_compressed(message, output).is_none() {
+            self.write_message(message, output);
         }
-        self.write_message(message, output);
         Ok(())
     }
 
@@ -187,10 +179,17 @@ impl Connection {
 
     /// Writes the pong that is owed, with the ping's payload (RFC 6455 §5.5.3), if the output has room for it. Only for a
     /// driver that stops between two events; [`receive`](Self::receive) does it by itself.
+    #[inline]
     pub fn settle_pong(&mut self, output: &mut Vec<u8>) {
+        if self.owed_pong.is_some() {
+            self.settle_owed_pong(output);
+        }
+    }
+
+    fn settle_owed_pong(&mut self, output: &mut Vec<u8>) {
         // Behind a Close that waits, pongs would keep the output from ever being empty.
         let waits = output.len() > PONGS_WAIT_ABOVE || matches!(self.state, State::SendingClose { .. });
-        if self.owed_pong.is_none() || waits {
+        if waits {
             return;
         }
         if let Some(payload) = self.owed_pong.take()
@@ -223,9 +222,27 @@ impl Connection {
         write_frame(Header { mask, ..Header::new(true, opcode, payload.len() as u64) }, payload, output);
     }
 
+    #[inline]
     fn write_message(&mut self, message: MessageRef<'_>, output: &mut Vec<u8>) {
         let Self { config, masking_keys, .. } = self;
-        write_fragments(message.opcode(), 0, message.as_bytes(), config, output, || next_mask(masking_keys));
+        let (opcode, payload) = (message.opcode(), message.as_bytes());
+        let is_one_frame = config.fragmentation_threshold.is_none_or(|max| payload.len() <= max.get());
+        if is_one_frame && masking_keys.is_none() {
+            write_plain_frame(opcode, payload, output);
+        } else {
+            write_fragments(opcode, 0, payload, config, output, || next_mask(masking_keys));
+        }
+    }
+
+    /// `None`: nothing was written, because the message is to go out as it is.
+    fn write_compressed(&mut self, message: MessageRef<'_>, output: &mut Vec<u8>) -> Option<()> {
+        let Self { config, compression, masking_keys, .. } = self;
+        let (compression, deflate) = (compression.as_mut()?, config.deflate.as_ref()?);
+        compression.compress(deflate, message.as_bytes(), |compressed| {
+            write_fragments(message.opcode(), COMPRESSED, compressed, config, output, || {
+                next_mask(masking_keys)
+            });
+        })
     }
 
     fn next_mask(&mut self) -> Option<MaskingKey> {
@@ -308,6 +325,7 @@ fn write_fragments(
 /// Puts the data into a frame (RFC 6455 §6.1). It is copied and masked at once: nobody can change it once its key is out
 /// (RFC 6455 §10.3).
 fn write_frame(header: Header, payload: &[u8], output: &mut Vec<u8>) {
+    output.reserve(MAX_HEADER_LEN + payload.len());
     header.write(output);
     let start = output.len();
     output.extend_from_slice(payload);

@@ -1,0 +1,107 @@
+//! The way that nearly every message takes, in and out: one frame that lies in one piece, and about which there is nothing
+//! to judge but its length and its text.
+
+use std::str;
+use std::time::Instant;
+
+use super::Connection;
+use super::input::Input;
+use super::receive::Reading;
+use super::state::State;
+use crate::error::ProtocolError;
+use crate::frame::{Header, Opcode};
+use crate::mask::MaskingKey;
+use crate::message::{MessageKind, MessageRef};
+
+impl Connection {
+    /// Takes a message that is one plain frame of less than 64 KiB, whole at the front of `input`. `None` where there is
+    /// anything else: then nothing was taken, and all rules are still to be applied.
+    ///
+    /// # Errors
+    /// [`ProtocolError::InvalidUtf8`].
+    #[expect(clippy::inline_always, reason = "as part of `receive`")]
+    #[inline(always)]
+    pub(super) fn take_whole_message<'i>(
+        &mut self,
+        input: &mut Input<'i>,
+        now: Instant,
+    ) -> Option<Result<MessageRef<'i>, ProtocolError>> {
+        let is_plain = matches!(self.state, State::Open)
+            && matches!(&self.reading, Reading::Between { start, message: None } if start.is_empty())
+            && self.owed_pong.is_none()
+            && self.config.assemble_fragments;
+        if !is_plain {
+            return None;
+        }
+        let frame = PlainFrame::read(input.rest(), self.masking_keys.is_none())?;
+        if frame.payload_len as u64 > self.config.limits.max_frame_size {
+            return None;
+        }
+        self.heard(now);
+        let payload = input.take_behind(frame.header_len, frame.payload_len);
+        if let Some(key) = frame.key {
+            key.apply(payload);
+        }
+        Some(match frame.kind {
+            MessageKind::Binary => Ok(MessageRef::Binary(payload)),
+            MessageKind::Text => match str::from_utf8(payload) {
+                Ok(text) => Ok(MessageRef::Text(text)),
+                Err(_) => Err(ProtocolError::InvalidUtf8),
+            },
+        })
+    }
+}
+
+/// The header of a frame that is a whole message of less than 64 KiB, without reserved bits.
+struct PlainFrame {
+    kind: MessageKind,
+    key: Option<MaskingKey>,
+    header_len: usize,
+    payload_len: usize,
+}
+
+impl PlainFrame {
+    /// `None` where `bytes` begin with anything else, or end before the frame does.
+    #[inline]
+    fn read(bytes: &[u8], is_masked: bool) -> Option<Self> {
+        let [first, second] = *bytes.first_chunk()?;
+        let kind = match first {
+            0x81 => MessageKind::Text,
+            0x82 => MessageKind::Binary,
+            _ => return None,
+        };
+        if (second & 0x80 != 0) != is_masked {
+            return None;
+        }
+        let (payload_len, key_at) = match second & 0x7f {
+            126 => match u16::from_be_bytes(*bytes.get(2..4)?.first_chunk()?) {
+                // Not in its shortest form.
+                ..126 => return None,
+                len => (usize::from(len), 4),
+            },
+            127 => return None,
+            len => (usize::from(len), 2),
+        };
+        let (key, header_len) = if is_masked {
+            (Some(MaskingKey(*bytes.get(key_at..key_at + 4)?.first_chunk()?)), key_at + 4)
+        } else {
+            (None, key_at)
+        };
+        let is_whole = bytes.len() - header_len >= payload_len;
+        is_whole.then_some(Self { kind, key, header_len, payload_len })
+    }
+}
+
+/// Writes a whole message as one frame, without a mask and reserved bits (RFC 6455 §6.1).
+#[inline]
+pub(super) fn write_plain_frame(opcode: Opcode, payload: &[u8], output: &mut Vec<u8>) {
+    let first = 0x80 | opcode.bits();
+    let length = (payload.len() as u64).to_be_bytes();
+    // Copies of a known length, without a call.
+    match payload.len() {
+        0..=125 => output.extend_from_slice(&[first, length[7]]),
+        126..=0xffff => output.extend_from_slice(&[first, 126, length[6], length[7]]),
+        _ => Header::new(true, opcode, payload.len() as u64).write(output),
+    }
+    output.extend_from_slice(payload);
+}
