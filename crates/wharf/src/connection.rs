@@ -4,9 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 
 use bytes::Bytes;
-use futures_util::task::AtomicWaker;
 use futures_util::{Stream, stream};
 use tokio::sync::Notify;
 
@@ -53,13 +53,13 @@ pub(crate) struct Shared {
     core_config: Arc<Config>,
     pub(crate) outbox: Outbox,
     pub(crate) inbox: Inbox,
-    /// The task that moves this connection's bytes.
-    pub(crate) driver: AtomicWaker,
+    /// Wakes the task that moves this connection's bytes; set when it first runs.
+    driver: OnceLock<Waker>,
     is_paused: AtomicBool,
     /// The [`Connection`]s that users hold. At 0 nobody can take a message any more.
     handles: AtomicUsize,
     /// Set when no more frames come or go.
-    pub(crate) ending: OnceLock<Ending>,
+    ending: OnceLock<Box<Ending>>,
     /// Whether TCP is gone, too.
     is_gone: AtomicBool,
     gone: Notify,
@@ -99,7 +99,7 @@ impl Connection {
     /// Cancel safe: a message that was not returned is the next call's.
     #[doc(alias = "message")]
     pub async fn recv(&self) -> Option<Message> {
-        self.shared.inbox.take(inbox::State::message, || self.shared.driver.wake()).await
+        self.shared.inbox.take(inbox::State::message, || self.shared.wake_driver()).await
     }
 
     /// The messages that [`recv`](Self::recv) would return, for code that takes a stream of them. Dropped, it has lost
@@ -132,7 +132,7 @@ impl Connection {
     /// Cancel safe: a frame that was not returned is the next call's.
     #[doc(alias = "frame")]
     pub async fn recv_frame(&self) -> Option<Frame<'static>> {
-        self.shared.inbox.take(inbox::State::frame, || self.shared.driver.wake()).await
+        self.shared.inbox.take(inbox::State::frame, || self.shared.wake_driver()).await
     }
 
     /// Sends a message: text goes out as text, bytes as binary. Waits while as much is waiting to be sent as
@@ -178,9 +178,13 @@ impl Connection {
         self.try_queue(message.into(), Command::SendUncompressed)
     }
 
-    async fn queue(&self, mut message: Message, command: fn(Message) -> Command) -> Result<(), SendError> {
+    async fn queue(
+        &self,
+        mut message: Message,
+        command: impl Fn(Message) -> Command,
+    ) -> Result<(), SendError> {
         loop {
-            match self.try_queue(message, command) {
+            match self.try_queue(message, &command) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Closed(message)) => return Err(SendError(message)),
                 Err(TrySendError::Full(full)) => message = full,
@@ -189,7 +193,7 @@ impl Connection {
         }
     }
 
-    fn try_queue(&self, message: Message, command: fn(Message) -> Command) -> Result<(), TrySendError> {
+    fn try_queue(&self, message: Message, command: impl Fn(Message) -> Command) -> Result<(), TrySendError> {
         self.wake_if(self.shared.outbox.try_send(message, command)?);
         Ok(())
     }
@@ -253,13 +257,13 @@ impl Connection {
     /// drops nobody meanwhile.
     pub fn pause(&self) {
         self.shared.is_paused.store(true, Ordering::Release);
-        self.shared.driver.wake();
+        self.shared.wake_driver();
     }
 
     /// Reads on. Nothing was lost.
     pub fn resume(&self) {
         self.shared.is_paused.store(false, Ordering::Release);
-        self.shared.driver.wake();
+        self.shared.wake_driver();
     }
 
     /// Waits until nothing waits to be sent: everything has been given to the socket, or cannot be any more.
@@ -279,7 +283,7 @@ impl Connection {
         loop {
             let gone = self.shared.gone.notified();
             let is_gone = self.shared.is_gone();
-            if let Some(ending) = self.shared.ending.get().filter(|_| is_gone) {
+            if let Some(ending) = self.shared.ending().filter(|_| is_gone) {
                 return ending.clone();
             }
             gone.await;
@@ -315,7 +319,7 @@ impl Connection {
     #[doc(alias = "closeReasonCode")]
     #[doc(alias = "closeDescription")]
     pub fn ending(&self) -> Option<Ending> {
-        self.shared.ending.get().cloned()
+        self.shared.ending().cloned()
     }
 
     /// The subprotocol that was accepted: at a server in lower case, at a client as it was asked for.
@@ -400,7 +404,7 @@ impl Connection {
 
     pub(crate) fn wake_if(&self, wake: bool) {
         if wake {
-            self.shared.driver.wake();
+            self.shared.wake_driver();
         }
     }
 }
@@ -414,7 +418,7 @@ impl Clone for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 && self.shared.inbox.is_holding() {
-            self.shared.driver.wake();
+            self.shared.wake_driver();
         }
     }
 }
@@ -446,12 +450,25 @@ impl Shared {
             core_config,
             outbox: Outbox::new(config.max_buffered_amount),
             inbox: Inbox::new(config.max_unread_messages, config.max_unread_bytes),
-            driver: AtomicWaker::new(),
+            driver: OnceLock::new(),
             is_paused: AtomicBool::new(false),
             handles: AtomicUsize::new(0),
             ending: OnceLock::new(),
             is_gone: AtomicBool::new(false),
             gone: Notify::new(),
+        }
+    }
+
+    /// The driver runs, in a task of its own, and is woken by `waker` from now on.
+    pub(crate) fn driver_runs(&self, waker: &Waker) {
+        // Set once: a task's waker is always the same.
+        let _ = self.driver.set(waker.clone());
+    }
+
+    pub(crate) fn wake_driver(&self) {
+        // One that has not run yet will look at everything when it does.
+        if let Some(driver) = self.driver.get() {
+            driver.wake_by_ref();
         }
     }
 
@@ -469,6 +486,11 @@ impl Shared {
         self.is_gone.load(Ordering::Acquire)
     }
 
+    /// How the connection ended, once it has.
+    pub(crate) fn ending(&self) -> Option<&Ending> {
+        self.ending.get().map(Box::as_ref)
+    }
+
     /// No more messages go; what we have said in Close stands.
     pub(crate) fn closing(&self) {
         self.outbox.closing();
@@ -477,7 +499,7 @@ impl Shared {
     /// No more messages come or go.
     pub(crate) fn ended(&self, ending: &Ending) {
         // Set once, by the one driver that a connection has.
-        let _ = self.ending.set(ending.clone());
+        let _ = self.ending.set(Box::new(ending.clone()));
         self.outbox.closing();
         self.inbox.end();
     }

@@ -31,7 +31,7 @@ impl Connection {
         if self.shared.is_gone() {
             return ConnectionState::Closed;
         }
-        match self.shared.ending.get() {
+        match self.shared.ending() {
             Some(Ending::Clean { first: Side::Peers, .. }) => ConnectionState::PeerClosing,
             _ => ConnectionState::Closing,
         }

@@ -29,7 +29,7 @@ impl Connection {
         let (left, has_left) = oneshot::channel();
         let outbox = &self.shared.outbox;
         if outbox.flush(left) {
-            self.shared.driver.wake();
+            self.shared.wake_driver();
         }
         if has_left.await.is_ok() {
             return Ok(());

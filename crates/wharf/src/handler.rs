@@ -90,6 +90,7 @@ impl Context<'_> {
     /// # Errors
     /// [`CommandError::Closed`] once either side has begun to close, [`CommandError::MessageUnfinished`] while another
     /// message is being sent in parts, here or from elsewhere.
+    #[inline]
     pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), CommandError> {
         self.core.send(message.into(), self.output)
     }

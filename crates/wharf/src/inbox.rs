@@ -1,6 +1,7 @@
 //! What a connection received and its application has not taken: bounded, and shared by every handle.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
@@ -15,7 +16,8 @@ use crate::proto::message::{Message, MessageKind};
 #[derive(Debug)]
 pub(crate) enum Unread {
     Message(Message),
-    Frame(Frame<'static>),
+    /// Boxed, because few connections hand frames on.
+    Frame(Box<Frame<'static>>),
 }
 
 impl Unread {
@@ -34,6 +36,8 @@ pub(crate) struct Inbox {
     /// Told whenever something came that may be taken, or nothing more will. All who wait are told, so that none is
     /// missed where the one that was told has given up.
     arrived: Notify,
+    /// The driver stopped reading because the inbox was full, and wants to be woken. Changed only under the lock.
+    is_holding: AtomicBool,
     /// How many messages, and how many bytes of them, count as full.
     max_messages: usize,
     max_bytes: usize,
@@ -45,8 +49,6 @@ pub(crate) struct State {
     /// The payloads of `unread` together.
     bytes: usize,
     is_ended: bool,
-    /// The driver stopped reading because the inbox was full, and wants to be woken.
-    is_holding: bool,
     /// A reader takes the frames of its message; everybody else waits until it has them all, or gives up.
     is_lent: bool,
 }
@@ -62,25 +64,27 @@ pub(crate) struct Beginning {
 
 impl Inbox {
     pub(crate) fn new(max_messages: usize, max_bytes: usize) -> Self {
-        Self { state: Mutex::default(), arrived: Notify::new(), max_messages, max_bytes }
+        Self {
+            state: Mutex::default(),
+            arrived: Notify::new(),
+            is_holding: AtomicBool::new(false),
+            max_messages,
+            max_bytes,
+        }
     }
 
-    /// Adds what was received: whether there is room for more. If not, the driver holds reading until woken.
-    pub(crate) fn push(&self, unread: Unread) -> bool {
-        let mut state = self.lock();
-        state.bytes += unread.len();
-        state.unread.push_back(unread);
-        state.is_holding = state.unread.len() >= self.max_messages || state.bytes >= self.max_bytes;
-        !state.is_holding
+    /// For what one read brings, which is added under one lock.
+    pub(crate) fn filling(&self) -> Filling<'_> {
+        Filling { inbox: self, state: self.lock(), is_filled: false }
     }
 
     /// Whether the driver is to hold reading.
     pub(crate) fn is_holding(&self) -> bool {
-        self.lock().is_holding
+        self.is_holding.load(Ordering::Acquire)
     }
 
-    /// Tells those who wait that something came.
-    pub(crate) fn announce(&self) {
+    /// Tells those who wait that something changed.
+    fn announce(&self) {
         self.arrived.notify_waiters();
     }
 
@@ -102,13 +106,16 @@ impl Inbox {
     /// Cancel safe: what was not returned is still there, but for what was passed over.
     pub(crate) async fn take<T>(
         &self,
-        pick: fn(&mut State) -> Poll<Option<T>>,
+        pick: impl Fn(&mut State) -> Poll<Option<T>>,
         wake_driver: impl Fn(),
     ) -> Option<T> {
         loop {
-            // Created before the look, so that what comes between look and wait is not missed.
+            if let Poll::Ready(taken) = self.try_take(&pick, &wake_driver) {
+                return taken;
+            }
+            // Created before another look, so that what comes between look and wait is not missed.
             let arrived = self.arrived.notified();
-            if let Poll::Ready(taken) = self.try_take(pick, &wake_driver) {
+            if let Poll::Ready(taken) = self.try_take(&pick, &wake_driver) {
                 return taken;
             }
             arrived.await;
@@ -116,19 +123,22 @@ impl Inbox {
     }
 
     /// Takes what [`take`](Self::take) would, if it need not wait for it.
+    #[inline]
     pub(crate) fn try_take<T>(
         &self,
-        pick: fn(&mut State) -> Poll<Option<T>>,
+        pick: impl Fn(&mut State) -> Poll<Option<T>>,
         wake_driver: impl Fn(),
     ) -> Poll<Option<T>> {
         let mut state = self.lock();
         let was_lent = state.is_lent;
         let taken = pick(&mut state);
         let is_returned = was_lent && !state.is_lent;
-        let makes_room = state.is_holding
+        let makes_room = self.is_holding()
             && state.unread.len() <= self.max_messages / 2
             && state.bytes <= self.max_bytes / 2;
-        state.is_holding &= !makes_room;
+        if makes_room {
+            self.is_holding.store(false, Ordering::Release);
+        }
         drop(state);
         if makes_room {
             wake_driver();
@@ -144,8 +154,40 @@ impl Inbox {
     }
 }
 
+/// An inbox while the driver adds to it. Nobody can take from it meanwhile; those who wait are told at the end.
+pub(crate) struct Filling<'a> {
+    inbox: &'a Inbox,
+    state: MutexGuard<'a, State>,
+    is_filled: bool,
+}
+
+impl Filling<'_> {
+    /// Adds what was received: whether there is room for more. If not, the driver holds reading until woken.
+    pub(crate) fn push(&mut self, unread: Unread) -> bool {
+        let Self { inbox, state, is_filled } = self;
+        *is_filled = true;
+        state.bytes += unread.len();
+        state.unread.push_back(unread);
+        let is_full = state.unread.len() >= inbox.max_messages || state.bytes >= inbox.max_bytes;
+        if is_full {
+            inbox.is_holding.store(true, Ordering::Release);
+        }
+        !is_full
+    }
+
+    /// Adds nothing more.
+    pub(crate) fn end(self) {
+        let Self { inbox, state, is_filled } = self;
+        drop(state);
+        if is_filled {
+            inbox.announce();
+        }
+    }
+}
+
 /// What can be picked. Whatever stands before it is passed over.
 impl State {
+    #[inline]
     pub(crate) fn message(&mut self) -> Poll<Option<Message>> {
         self.find(|unread, _| match unread {
             Unread::Message(message) => Some(message),
@@ -162,7 +204,7 @@ impl State {
                 state.bytes += message.len();
                 state.unread.push_front(Unread::Message(message));
             }
-            Some(frame)
+            Some(*frame)
         })
     }
 
@@ -180,7 +222,7 @@ impl State {
                     _ => return None,
                 };
                 state.is_lent = !frame.header.fin;
-                Some(Beginning { kind, payload: payload_of(frame), is_whole: !state.is_lent })
+                Some(Beginning { kind, payload: payload_of(*frame), is_whole: !state.is_lent })
             }
         })
     }
@@ -192,12 +234,13 @@ impl State {
             if frame.header.opcode == Opcode::Continuation {
                 let is_last = frame.header.fin;
                 self.is_lent = !is_last;
-                return Poll::Ready(Some((payload_of(frame), is_last)));
+                return Poll::Ready(Some((payload_of(*frame), is_last)));
             }
         }
         self.end()
     }
 
+    #[inline]
     fn find<T>(&mut self, pick: impl Fn(Unread, &mut Self) -> Option<T>) -> Poll<Option<T>> {
         if self.is_lent {
             return Poll::Pending;
@@ -214,14 +257,15 @@ impl State {
         if self.is_ended { Poll::Ready(None) } else { Poll::Pending }
     }
 
+    #[inline]
     fn pop(&mut self) -> Option<Unread> {
-        let unread = self.unread.pop_front()?;
-        self.bytes -= unread.len();
-        if self.unread.is_empty() {
-            // An idle connection holds no buffer.
-            self.unread = VecDeque::new();
+        let len = self.unread.front()?.len();
+        self.bytes -= len;
+        if self.unread.len() > 1 {
+            return self.unread.pop_front();
         }
-        Some(unread)
+        // An idle connection holds no buffer.
+        std::mem::take(&mut self.unread).pop_front()
     }
 }
 
@@ -242,11 +286,11 @@ mod tests {
     #[test]
     fn unread_messages_are_bounded_by_their_number_and_by_their_bytes() {
         let by_number = Inbox::new(2, 1000);
-        assert!(by_number.push(message(1)));
-        assert!(!by_number.push(message(1)));
+        assert!(by_number.filling().push(message(1)));
+        assert!(!by_number.filling().push(message(1)));
         let by_bytes = Inbox::new(1000, 100);
-        assert!(by_bytes.push(message(99)));
-        assert!(!by_bytes.push(message(1)));
+        assert!(by_bytes.filling().push(message(99)));
+        assert!(!by_bytes.filling().push(message(1)));
         assert!(by_bytes.is_holding());
         let wakes = std::cell::Cell::new(0);
         let taken = by_bytes.take(State::message, || wakes.set(wakes.get() + 1)).now_or_never();

@@ -37,7 +37,7 @@ impl Connection {
     /// # }
     /// ```
     pub async fn recv_reader(&self) -> Option<MessageReader> {
-        let beginning = self.shared.inbox.take(State::beginning, || self.shared.driver.wake()).await?;
+        let beginning = self.shared.inbox.take(State::beginning, || self.shared.wake_driver()).await?;
         Some(MessageReader::new(self.clone(), beginning))
     }
 }
@@ -140,13 +140,13 @@ fn next_fragment(
 ) -> Poll<Option<(Bytes, bool)>> {
     let shared = &connection.shared;
     if waiting.is_none()
-        && let Poll::Ready(fragment) = shared.inbox.try_take(State::fragment, || shared.driver.wake())
+        && let Poll::Ready(fragment) = shared.inbox.try_take(State::fragment, || shared.wake_driver())
     {
         return Poll::Ready(fragment);
     }
     let future = waiting.get_or_insert_with(|| {
         let shared = shared.clone();
-        Box::pin(async move { shared.inbox.take(State::fragment, || shared.driver.wake()).await })
+        Box::pin(async move { shared.inbox.take(State::fragment, || shared.wake_driver()).await })
     });
     let fragment = ready!(future.as_mut().poll(cx));
     *waiting = None;

@@ -1,5 +1,6 @@
 //! What waits to be sent on a connection: bounded, and shared by every handle on it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -35,6 +36,7 @@ pub(crate) enum Command {
 
 impl Command {
     /// What it counts towards the bound, in bytes: its payload, and a little for its own place in the queue.
+    #[inline]
     fn weight(&self) -> usize {
         let payload = match self {
             Self::Send(message) | Self::SendUncompressed(message) => message.len(),
@@ -88,6 +90,8 @@ enum Unfinished {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
+    /// Whether there are commands. Changed only under the lock.
+    has_commands: AtomicBool,
     /// Told whenever room was made or the connection can send no more.
     room: Notify,
     /// Bytes of weight at which the outbox counts as full.
@@ -133,16 +137,18 @@ impl Outbox {
             phase: Phase::Open,
             unfinished: Unfinished::Frames(FrameSequence::default()),
         };
-        Self { state: Mutex::new(state), room: Notify::new(), limit }
+        let has_commands = AtomicBool::new(false);
+        Self { state: Mutex::new(state), has_commands, room: Notify::new(), limit }
     }
 
     /// Queues a message: whether the driver is to be woken.
     ///
     /// One message may pass the limit, so that a message larger than it can be sent at all.
+    #[inline]
     pub(crate) fn try_send(
         &self,
         message: Message,
-        command: fn(Message) -> Command,
+        command: impl Fn(Message) -> Command,
     ) -> Result<bool, TrySendError> {
         let mut state = self.lock();
         if state.phase != Phase::Open {
@@ -151,14 +157,14 @@ impl Outbox {
         if !state.admits(Turn::Message, self.limit) {
             return Err(TrySendError::Full(message));
         }
-        Ok(state.push(command(message), self.limit))
+        Ok(self.push(&mut state, command(message)))
     }
 
     /// Queues a message that goes to many, if there is room: whether the driver is to be woken, or `None`.
     pub(crate) fn try_send_to_many(&self, command: Command) -> Option<bool> {
         let mut state = self.lock();
         (state.phase == Phase::Open && state.admits(Turn::Message, self.limit))
-            .then(|| state.push(command, self.limit))
+            .then(|| self.push(&mut state, command))
     }
 
     /// Queues a frame that breaks no rule: whether the driver is to be woken. A Close closes.
@@ -188,7 +194,7 @@ impl Outbox {
         if !has_room {
             return Err(SendFrameError::Full(frame));
         }
-        let wake = state.push(Command::SendFrame(frame.into()), self.limit);
+        let wake = self.push(&mut state, Command::SendFrame(frame.into()));
         self.message_may_have_ended(was_unfinished, state);
         Ok(wake)
     }
@@ -206,7 +212,7 @@ impl Outbox {
         if let Unfinished::Frames(sequence) = &mut state.unfinished {
             sequence.follow(&frame);
         }
-        let wake = state.push(Command::SendFrame(frame), self.limit);
+        let wake = self.push(&mut state, Command::SendFrame(frame));
         self.message_may_have_ended(was_unfinished, state);
         Ok(wake)
     }
@@ -230,7 +236,7 @@ impl Outbox {
             if last.fin { Unfinished::Frames(FrameSequence::default()) } else { Unfinished::Writers };
         let mut wake = false;
         for fragment in fragments.drain(..) {
-            wake |= state.push(Command::SendFrame(fragment), self.limit);
+            wake |= self.push(&mut state, Command::SendFrame(fragment));
         }
         self.message_may_have_ended(true, state);
         Ok(wake)
@@ -265,7 +271,7 @@ impl Outbox {
         if !state.admits(Turn::Any, self.limit) {
             return Err(ControlError::Full);
         }
-        Ok(state.push(command, self.limit))
+        Ok(self.push(&mut state, command))
     }
 
     /// Queues our Close, after which nothing more can be sent: whether the driver is to be woken. A second one is not
@@ -275,7 +281,7 @@ impl Outbox {
         if state.phase != Phase::Open {
             return false;
         }
-        let wake = state.push(Command::Close(close), self.limit);
+        let wake = self.push(&mut state, Command::Close(close));
         self.enter(Phase::Closing, state);
         wake
     }
@@ -291,7 +297,7 @@ impl Outbox {
         if state.phase == Phase::GivenUp {
             return false;
         }
-        let wake = state.push(Command::Drop { code, description, tell_peer }, self.limit);
+        let wake = self.push(&mut state, Command::Drop { code, description, tell_peer });
         self.enter(Phase::GivenUp, state);
         wake
     }
@@ -311,7 +317,7 @@ impl Outbox {
         // Those who gave up waiting are not to pile up.
         let gave_up = |last: &mut Command| matches!(last, Command::Flush(left) if left.is_closed());
         while state.commands.pop_if(gave_up).is_some() {}
-        state.push(Command::Flush(left), self.limit)
+        self.push(&mut state, Command::Flush(left))
     }
 
     /// Waits for the end, or the first loss: whether all that was queued has left.
@@ -338,7 +344,11 @@ impl Outbox {
 
     /// Takes what was queued, in order. Within a message of the handler's own, messages stay.
     pub(crate) fn take(&self) -> Vec<Command> {
+        if !self.has_commands.load(Ordering::Acquire) {
+            return Vec::new();
+        }
         let mut state = self.lock();
+        self.has_commands.store(false, Ordering::Release);
         let taken = std::mem::take(&mut state.commands);
         if state.phase == Phase::Open && matches!(state.unfinished, Unfinished::Handlers) {
             let mut passing = Vec::new();
@@ -346,6 +356,7 @@ impl Outbox {
                 // Whoever waits for a message to leave waits behind it.
                 let stays = matches!(command, Command::Flush(_)) && !state.commands.is_empty();
                 if stays || !command.is_control() {
+                    self.has_commands.store(true, Ordering::Release);
                     state.commands.push(command);
                 } else {
                     state.unsent += command.weight();
@@ -406,6 +417,16 @@ impl Outbox {
         self.limit
     }
 
+    /// The first command wakes the driver, which takes all that follow with it, unless it leaves some behind.
+    #[inline]
+    fn push(&self, state: &mut State, command: Command) -> bool {
+        state.queued += command.weight();
+        state.was_full |= state.waiting() >= self.limit;
+        state.commands.push(command);
+        self.has_commands.store(true, Ordering::Release);
+        state.commands.len() == 1 || matches!(state.unfinished, Unfinished::Handlers)
+    }
+
     fn enter(&self, phase: Phase, mut state: MutexGuard<'_, State>) {
         state.phase = phase;
         drop(state);
@@ -456,14 +477,6 @@ impl State {
                 Turn::Frame => matches!(self.unfinished, Unfinished::Frames(_)),
                 Turn::Any => true,
             }
-    }
-
-    /// The first command wakes the driver, which takes all that follow with it, unless it leaves some behind.
-    fn push(&mut self, command: Command, limit: usize) -> bool {
-        self.queued += command.weight();
-        self.was_full |= self.waiting() >= limit;
-        self.commands.push(command);
-        self.commands.len() == 1 || matches!(self.unfinished, Unfinished::Handlers)
     }
 }
 

@@ -125,7 +125,7 @@ impl<S: Transport> Driver<S> {
         if self.output.is_empty() {
             buffers.give_back(std::mem::take(&mut self.output));
         }
-        if result.is_pending() {
+        if result.is_pending() && !self.has_nothing_due(now) {
             self.timer.arm(self.core.next_deadline().map(|(at, _)| at), now, cx);
         }
         result
@@ -144,7 +144,7 @@ impl<S: Transport> Driver<S> {
         for _ in 0..READS_A_TURN {
             let may_read = self.may_read(now);
             let received = if may_read { self.receive(cx, buffers, now) } else { Poll::Pending };
-            if received.is_pending() {
+            if received.is_pending() && !self.has_nothing_due(now) {
                 // Only now: what has come and was not read yet would have moved the deadline.
                 self.core.deadline_passed(&mut self.output, now);
             }
@@ -164,6 +164,12 @@ impl<S: Transport> Driver<S> {
         self.core.deadline_passed(&mut self.output, now);
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Whether the timer is armed, and for no later than the next deadline: nearly always, since the only deadline of a
+    /// connection where nothing waits moves away with each read.
+    fn has_nothing_due(&self, now: Instant) -> bool {
+        self.core.awaits_only_a_silence() && self.timer.is_ahead_of(now)
     }
 
     /// Does what the handles asked for.
@@ -266,21 +272,18 @@ impl<S: Transport> Driver<S> {
     /// Handles what one read brought, up to where the application holds: how many bytes are left.
     fn handle(&mut self, bytes: &mut [u8], inflated: &mut Vec<u8>, now: Instant) -> usize {
         let mut input = Input::new(bytes);
-        while let Some(event) = self.core.receive(&mut input, inflated, &mut self.output, now) {
-            let (receiver, surroundings) = self.receiver_and_surroundings(now);
-            let has_room = receiver.receive(event, surroundings);
-            if !has_room || self.shared.is_paused() || !self.has_room_for_answers() {
-                break;
-            }
-        }
+        let (receiver, surroundings) = self.receiver_and_surroundings(now);
+        receiver.receive(&mut input, inflated, surroundings);
         // Owed also where the application holds the next event back.
         self.core.settle_pong(&mut self.output);
-        self.receiver.end_of_read(&self.shared);
         input.rest().len()
     }
 
     /// Writes what it can, and what its handler sends when it is told that there is room again.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) {
+        if self.output.is_empty() && self.told_unsent == 0 && !self.was_output_full {
+            return;
+        }
         loop {
             self.write_output(cx, now);
             if self.output.len() != self.told_unsent {
@@ -309,7 +312,9 @@ impl<S: Transport> Driver<S> {
             };
             let is_blocked = written < self.output.len();
             self.output.drain(..written);
-            self.flushes = self.flushes.take().and_then(|flushes| flushes.written(written));
+            if let Some(flushes) = self.flushes.take() {
+                self.flushes = flushes.written(written);
+            }
             self.core.output_written(written > 0, &mut self.output, now);
             if is_blocked {
                 return;
@@ -349,7 +354,9 @@ impl<S: Transport> Future for Driver<S> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        this.shared.driver.register(cx.waker());
+        if !this.is_connected {
+            this.shared.driver_runs(cx.waker());
+        }
         let now = tokio::time::Instant::now().into_std();
         // A handler is code of the user's; its panic is to end this connection, and to be told as such.
         catch_unwind(AssertUnwindSafe(|| Buffers::borrow(|buffers| this.turn(cx, buffers, now))))

@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use crate::connection::{Connection, Shared};
 use crate::handler::{Context, Handler};
-use crate::inbox::Unread;
+use crate::inbox::{Filling, Unread};
 use crate::proto;
-use crate::proto::connection::{Cause, Ending, Event};
+use crate::proto::connection::{Cause, Ending, Event, Input};
+use crate::proto::message::MessageCow;
 
 pub(crate) enum Receiver {
     /// Messages wait until somebody takes them.
@@ -51,21 +52,40 @@ impl Receiver {
         }
     }
 
-    /// Tells what was received: whether there is room for more.
-    pub(super) fn receive(&mut self, event: Event<'_>, surroundings: Surroundings<'_>) -> bool {
+    /// Takes what `input` brings, up to where the application holds.
+    pub(super) fn receive(
+        &mut self,
+        input: &mut Input<'_>,
+        inflated: &mut Vec<u8>,
+        Surroundings { core, output, shared, now }: Surroundings<'_>,
+    ) {
         match self {
-            Self::Queue => queue(event, surroundings.shared),
-            Self::Handler { handler, connection } => {
-                tell(handler.as_mut(), &event, &mut surroundings.into_context(connection));
-                true
+            Self::Queue => {
+                let mut inbox = shared.inbox.filling();
+                while let Some(event) = core.receive(input, inflated, output, now) {
+                    if !queue(event, shared, &mut inbox) || shared.is_paused() {
+                        break;
+                    }
+                }
+                // Those who wait are woken once a read, not once a message.
+                inbox.end();
             }
-        }
-    }
-
-    /// Those who wait for what was queued are woken once a read, not once a message.
-    pub(super) fn end_of_read(&self, shared: &Shared) {
-        if matches!(self, Self::Queue) {
-            shared.inbox.announce();
+            Self::Handler { handler, connection } => {
+                let limit = shared.outbox.limit();
+                while let Some(event) = core.receive(input, inflated, output, now) {
+                    let mut context = Context { core, output, connection, now };
+                    match event {
+                        // Nearly all, and nothing of it is to be dropped.
+                        Event::Message(MessageCow::Borrowed(message)) => {
+                            handler.message(&mut context, message);
+                        }
+                        event => tell(handler.as_mut(), &event, &mut context),
+                    }
+                    if shared.is_paused() || output.len() >= limit {
+                        break;
+                    }
+                }
+            }
         }
     }
 }
@@ -84,14 +104,15 @@ fn tell(handler: &mut dyn Handler, event: &Event<'_>, context: &mut Context<'_>)
     }
 }
 
-fn queue(event: Event<'_>, shared: &Shared) -> bool {
+/// Whether there is room for more.
+fn queue(event: Event<'_>, shared: &Shared, inbox: &mut Filling<'_>) -> bool {
     // Nobody holds the connection any more: nobody could ever take it.
     if !shared.has_handles() {
         return true;
     }
     match event {
-        Event::Message(message) => shared.inbox.push(Unread::Message(message.into_owned())),
-        Event::Frame(frame) => shared.inbox.push(Unread::Frame(frame.into_owned())),
+        Event::Message(message) => inbox.push(Unread::Message(message.into_owned())),
+        Event::Frame(frame) => inbox.push(Unread::Frame(Box::new(frame.into_owned()))),
         Event::Ping(_) | Event::Pong(_) => true,
     }
 }

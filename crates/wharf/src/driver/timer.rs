@@ -16,6 +16,11 @@ pub(super) struct Timer {
 }
 
 impl Timer {
+    /// Whether it is armed and will fire after `now`.
+    pub(super) fn is_ahead_of(&self, now: Instant) -> bool {
+        self.armed.as_ref().is_some_and(|sleep| sleep.deadline().into_std() > now)
+    }
+
     /// Sees to it that the task is woken at `deadline`.
     pub(super) fn arm(&mut self, deadline: Option<Instant>, now: Instant, cx: &mut Context<'_>) {
         let Some(deadline) = deadline else { return };
