@@ -15,6 +15,7 @@ pub mod limits;
 pub mod mask;
 pub mod message;
 mod partial_message;
+pub mod spare;
 pub mod utf8;
 
 pub use close::{Close, CloseCode, CloseError};

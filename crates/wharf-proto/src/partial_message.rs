@@ -8,6 +8,7 @@ use crate::error::ProtocolError;
 use crate::frame::Opcode;
 use crate::limits::Limits;
 use crate::message::Message;
+use crate::spare;
 use crate::utf8::SplitCharacter;
 
 /// A message whose end has not come. Its memory follows the bytes that came, never those that were announced,
@@ -130,6 +131,9 @@ impl PartialMessage {
         if matches!(self.content, Content::Discarded) {
             return Ok(());
         }
+        if self.fragments == 1 && self.inflating.is_none() {
+            self.content.begin_in(payload_len);
+        }
         let is_assembled = matches!(self.content, Content::Text { .. } | Content::Binary(_));
         if is_assembled && self.fragments > limits.max_fragments {
             return Err(ProtocolError::TooManyFragments { limit: limits.max_fragments });
@@ -229,6 +233,18 @@ impl PartialMessage {
 }
 
 impl Content {
+    /// Takes memory that the thread keeps anyway, where it has some for a first fragment of so many bytes: none that was only
+    /// announced is taken from the system.
+    fn begin_in(&mut self, announced: u64) {
+        let memory = || spare::take(usize::try_from(announced).unwrap_or(usize::MAX));
+        match self {
+            // Empty memory is a valid text.
+            Self::Text { text, .. } => *text = String::from_utf8(memory()).unwrap_or_default(),
+            Self::Binary(bytes) => *bytes = memory(),
+            Self::FramesOfText { .. } | Self::FramesOfBinary { .. } | Self::Discarded => {}
+        }
+    }
+
     fn append(&mut self, chunk: &[u8]) -> Result<(), ProtocolError> {
         match self {
             Self::Text { text, split } => split.check(chunk, |complete| text.push_str(complete))?,

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use support::*;
 use wharf_proto::connection::{Config, Connection, Input, PreparedMessage};
 use wharf_proto::mask::MaskingKey;
+use wharf_proto::spare::LONG;
 use wharf_proto::{CommandError, MessageRef};
 
 fn sent(threshold: Option<usize>, message: MessageRef<'_>) -> Vec<Frame> {
@@ -111,4 +112,48 @@ proptest! {
         let mut input = Input::new(&mut wire);
         prop_assert!(client.receive(&mut input, &mut Vec::new(), &mut Vec::new(), now).is_none(), "its own frames are masked");
     }
+}
+
+/// What leaves of a message that is sent through a socket which takes `taken` bytes, and how many bytes it got to see.
+fn sent_through(threshold: Option<usize>, payload: &[u8], taken: usize) -> (Vec<u8>, usize) {
+    let fragmentation_threshold = threshold.and_then(NonZeroUsize::new);
+    let mut server = Server::with(Config { fragmentation_threshold, ..Config::default() });
+    let (mut left, mut seen) = (Vec::new(), 0);
+    let write = |parts: &[std::io::IoSlice<'_>]| {
+        let all: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        seen = all.len();
+        left.extend_from_slice(&all[..taken.min(seen)]);
+        taken.min(seen)
+    };
+    server.connection.send_through(MessageRef::Binary(payload), &mut server.output, write).unwrap();
+    left.append(&mut server.output);
+    (left, seen)
+}
+
+#[test]
+fn a_long_message_goes_past_the_output_and_what_the_socket_did_not_take_follows() {
+    let payload: Vec<u8> = (0..LONG + 1000).map(|at| at.to_le_bytes()[0]).collect();
+    for threshold in [None, Some(16_384), Some(LONG)] {
+        let frames = sent(threshold, MessageRef::Binary(&payload));
+        let (all, seen) = sent_through(threshold, &payload, usize::MAX);
+        assert_eq!((read_frames(&all), seen), (frames, all.len()));
+        for taken in [0, 1, 4, 10, 11, 16_387, 16_388, 16_389, LONG, all.len() - 1, all.len()] {
+            assert_eq!(sent_through(threshold, &payload, taken), (all.clone(), all.len()), "{taken} taken");
+        }
+    }
+}
+
+#[test]
+fn a_message_goes_through_the_output_where_it_is_short_or_other_output_waits() {
+    assert_eq!(sent_through(None, &vec![7; LONG - 1], usize::MAX).1, 0, "short");
+    let mut server = Server::open();
+    server.connection.ping(b"first", &mut server.output).unwrap();
+    let long = vec![7; LONG];
+    let write = |_: &[std::io::IoSlice<'_>]| panic!("it would overtake the ping");
+    server.connection.send_through(MessageRef::Binary(&long), &mut server.output, write).unwrap();
+    assert_eq!(server.answers()[0], ping("first"));
+    server.connection.close(&wharf_proto::Close::EMPTY, &mut server.output, server.now);
+    server.answers();
+    let refused = server.connection.send_through(MessageRef::Binary(&long), &mut server.output, write);
+    assert_eq!(refused, Err(CommandError::Closed));
 }

@@ -1,11 +1,13 @@
 //! Being told in place: the driver lends each message where it lies.
 
+use std::fmt;
 use std::time::Instant;
 
 use crate::connection::{Connection, close_of};
+use crate::driver::WriteParts;
 use crate::proto::connection::{Cause, Ending, Frame, RawFrame};
 use crate::proto::frame::Opcode;
-use crate::proto::{self, CloseCode, CloseError, CommandError, MessageRef};
+use crate::proto::{self, CloseCode, CloseError, CommandError, MessageRef, spare};
 
 /// What happens on one connection, told by its driver as it happens, with messages lent out of the read buffer.
 ///
@@ -72,12 +74,24 @@ pub trait Handler: Send + 'static {
 }
 
 /// A connection, as its handler has it: what is sent through it goes out with the answers to the same read.
-#[derive(Debug)]
 pub struct Context<'a> {
     pub(crate) core: &'a mut proto::Connection,
     pub(crate) output: &'a mut Vec<u8>,
+    /// How much of the output's front has been written.
+    pub(crate) written: usize,
     pub(crate) connection: &'a Connection,
     pub(crate) now: Instant,
+    /// Where long messages may go past the output.
+    pub(crate) direct: Option<&'a mut dyn WriteParts>,
+}
+
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("connection", &self.connection)
+            .field("buffered_amount", &self.buffered_amount())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Context<'_> {
@@ -92,7 +106,13 @@ impl Context<'_> {
     /// message is being sent in parts, here or from elsewhere.
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), CommandError> {
-        self.core.send(message.into(), self.output)
+        let message = message.into();
+        if message.as_bytes().len() >= spare::LONG
+            && let Some(direct) = &mut self.direct
+        {
+            return self.core.send_through(message, self.output, |parts| direct.write_parts(parts));
+        }
+        self.core.send(message, self.output)
     }
 
     /// Sends a message as it is, as [`Connection::send_uncompressed`] does.
@@ -187,14 +207,14 @@ impl Context<'_> {
     /// Bytes that wait to be sent.
     #[doc(alias = "bufferedAmount")]
     pub fn buffered_amount(&self) -> usize {
-        self.output.len()
+        self.output.len() - self.written
     }
 
     /// Whether as much waits to be sent as
     /// [`max_buffered_amount`](crate::ServerConfig::max_buffered_amount) allows.
     #[doc(alias = "outputBufferFull")]
     pub fn is_output_full(&self) -> bool {
-        self.output.len() >= self.connection.output_limit()
+        self.buffered_amount() >= self.connection.output_limit()
     }
 
     /// The connection, to be cloned for use elsewhere. What is sent through it comes after what was sent here.

@@ -332,6 +332,28 @@ async fn c10_1_a_handler_whose_peer_does_not_read_is_told_no_more_than_fits() {
 }
 
 #[tokio::test]
+async fn long_and_short_answers_come_whole_and_in_order_however_slowly_they_are_read() {
+    const LENGTHS: [usize; 6] = [3 << 20, 5, 70_000, 65_536, 20, 1 << 20];
+    let config = ServerConfig::default().fragment_outgoing_messages(false).max_buffered_amount(1 << 30);
+    let mut recorded = Recorded::with(config, |context, told| {
+        if let Told::Message(_) = told {
+            for (number, len) in (0..).zip(LENGTHS) {
+                context.send(vec![number; len].as_slice()).unwrap();
+            }
+        }
+    })
+    .await;
+    recorded.client.send([text("all, three times"), text("twice"), text("once")]).await;
+    recorded.sees(["all, three times", "twice", "once"].map(message)).await;
+    for (number, len) in [(); 3].iter().flat_map(|()| (0..).zip(LENGTHS)) {
+        let frame = recorded.client.frame().await;
+        assert!(frame == binary(vec![number; len]), "answer {number} of {len} bytes");
+    }
+    recorded.client.send([text("more")]).await;
+    recorded.sees([message("more")]).await;
+}
+
+#[tokio::test]
 async fn c11_3_with_assembling_no_frame_is_told() {
     let mut recorded = Recorded::with(ServerConfig::default(), nothing).await;
     let frames = [text("a").more_follows(), ping("p"), continuation("b"), binary("c"), pong("q")];

@@ -33,6 +33,7 @@ mod config;
 mod deadline;
 mod fragments;
 mod input;
+mod long;
 mod receive;
 mod send;
 mod state;

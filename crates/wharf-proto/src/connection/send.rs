@@ -172,7 +172,7 @@ impl Connection {
         if matches!(self.state, State::Open) { Ok(()) } else { Err(CommandError::Closed) }
     }
 
-    fn check_message(&self) -> Result<(), CommandError> {
+    pub(super) fn check_message(&self) -> Result<(), CommandError> {
         self.check_open()?;
         if self.is_within_message() { Err(CommandError::MessageUnfinished) } else { Ok(()) }
     }
@@ -309,15 +309,30 @@ fn write_fragments(
     output: &mut Vec<u8>,
     mut next_key: impl FnMut() -> Option<MaskingKey>,
 ) {
-    let whole = Header { reserved, mask: None, ..Header::new(true, opcode, payload.len() as u64) };
+    let frames = config.fragmentation_threshold.map_or(1, |max| payload.len().div_ceil(max.get()).max(1));
+    output.reserve(payload.len() + frames * MAX_HEADER_LEN);
+    for_each_fragment(opcode, reserved, payload, config, |header, fragment| {
+        write_frame(Header { mask: next_key(), ..header }, fragment, output);
+    });
+}
+
+/// The fragments of a message with their headers, without masks.
+pub(super) fn for_each_fragment<'p>(
+    opcode: Opcode,
+    reserved: u8,
+    payload: &'p [u8],
+    config: &Config,
+    mut take: impl FnMut(Header, &'p [u8]),
+) {
+    let whole = Header { reserved, ..Header::new(true, opcode, payload.len() as u64) };
     let Some(threshold) = config.fragmentation_threshold.filter(|max| payload.len() > max.get()) else {
-        return write_frame(Header { mask: next_key(), ..whole }, payload, output);
+        return take(whole, payload);
     };
     let mut header = whole;
     let mut fragments = payload.chunks(threshold.get()).peekable();
     while let Some(fragment) = fragments.next() {
         let (fin, payload_len) = (fragments.peek().is_none(), fragment.len() as u64);
-        write_frame(Header { fin, payload_len, mask: next_key(), ..header }, fragment, output);
+        take(Header { fin, payload_len, ..header }, fragment);
         header = Header { reserved: 0, opcode: Opcode::Continuation, ..header };
     }
 }
@@ -325,7 +340,6 @@ fn write_fragments(
 /// Puts the data into a frame (RFC 6455 §6.1). It is copied and masked at once: nobody can change it once its key is out
 /// (RFC 6455 §10.3).
 fn write_frame(header: Header, payload: &[u8], output: &mut Vec<u8>) {
-    output.reserve(MAX_HEADER_LEN + payload.len());
     header.write(output);
     let start = output.len();
     output.extend_from_slice(payload);

@@ -11,10 +11,10 @@ pub(super) struct Buffers {
 }
 
 /// How much one read can bring, in bytes.
-const READ_SIZE: usize = 64 * 1024;
+const READ_SIZE: usize = 256 * 1024;
 
 /// The largest output buffer that is kept for the next connection, in bytes.
-const KEPT_OUTPUT: usize = 1024 * 1024;
+const KEPT_OUTPUT: usize = 4 * 1024 * 1024;
 
 /// How much of the memory that messages were inflated into is kept for the next turn, in bytes.
 const KEPT_INFLATED: usize = 256 * 1024;

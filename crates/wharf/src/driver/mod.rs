@@ -20,7 +20,7 @@ use tokio::io::ReadBuf;
 
 pub(crate) use receiver::Receiver;
 pub(crate) use teardown::never_opened;
-pub(crate) use transport::{Stream, Transport};
+pub(crate) use transport::{Direct, Stream, Transport, WriteParts};
 
 use crate::connection::{Owner, Shared};
 use crate::flush::Flushes;
@@ -47,6 +47,9 @@ pub(crate) struct Driver<S> {
     /// Frames for the socket. Between two turns only what the socket did not take; within one, in the worker's
     /// memory.
     output: Vec<u8>,
+    /// How much of the output's front has been written. It is moved out of the way when it is most of the output, so that
+    /// no byte is moved more than once, however little a socket takes at a time.
+    written: usize,
     /// Boxed, because few connections have any.
     flushes: Option<Box<Flushes>>,
     timer: Timer,
@@ -63,7 +66,7 @@ pub(crate) struct Driver<S> {
 }
 
 /// What an idle connection's task takes, beside what tokio adds; `Shared` has a budget of its own.
-const _: () = assert!(size_of::<Driver<tokio::net::TcpStream>>() <= 344);
+const _: () = assert!(size_of::<Driver<tokio::net::TcpStream>>() <= 352);
 
 /// After so many reads in a row others of the same worker get their turn.
 const READS_A_TURN: usize = 16;
@@ -105,6 +108,7 @@ impl<S: Transport> Driver<S> {
             receiver,
             backlog: Backlog::of(already_read),
             output: Vec::new(),
+            written: 0,
             flushes: None,
             timer: Timer::default(),
             teardown: Teardown::default(),
@@ -174,7 +178,7 @@ impl<S: Transport> Driver<S> {
 
     /// Does what the handles asked for.
     fn run_commands(&mut self, now: Instant) {
-        let (core, output) = (&mut self.core, &mut self.output);
+        let (core, output, written) = (&mut self.core, &mut self.output, self.written);
         let commands = self.shared.outbox.take();
         if commands.is_empty() {
             return;
@@ -207,7 +211,7 @@ impl<S: Transport> Driver<S> {
                         // What it was to wait for left at the beginning of this turn. Fails only where nobody waits.
                         let _ = left.send(());
                     } else if !has_lost {
-                        self.flushes.get_or_insert_default().push(output.len(), left);
+                        self.flushes.get_or_insert_default().push(output.len() - written, left);
                     }
                     Ok(())
                 }
@@ -241,14 +245,14 @@ impl<S: Transport> Driver<S> {
     /// through the outbox, which has its own bound: two ends that both send much and read all the while must not wait for
     /// each other.
     fn has_room_for_answers(&self) -> bool {
-        matches!(self.receiver, Receiver::Queue) || self.output.len() < self.shared.outbox.limit()
+        matches!(self.receiver, Receiver::Queue) || self.unsent() < self.shared.outbox.limit()
     }
 
     /// Reads once and handles all that came. Pending: nothing came, and the task is woken when something does.
     fn receive(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers, now: Instant) -> Poll<()> {
         let Buffers { read, inflated, .. } = buffers;
         if let Some(mut backlog) = self.backlog.take() {
-            let left = self.handle(backlog.rest(), inflated, now);
+            let left = self.handle(cx, backlog.rest(), inflated, now);
             self.backlog = backlog.keep_last(left);
             return Poll::Ready(());
         }
@@ -261,7 +265,7 @@ impl<S: Transport> Driver<S> {
                 if bytes.is_empty() {
                     self.core.lost(Cause::PeerEnded, now);
                 } else {
-                    let left = self.handle(bytes, inflated, now);
+                    let left = self.handle(cx, bytes, inflated, now);
                     self.backlog = Backlog::of(bytes[bytes.len() - left..].to_vec());
                 }
             }
@@ -270,10 +274,11 @@ impl<S: Transport> Driver<S> {
     }
 
     /// Handles what one read brought, up to where the application holds: how many bytes are left.
-    fn handle(&mut self, bytes: &mut [u8], inflated: &mut Vec<u8>, now: Instant) -> usize {
+    fn handle(&mut self, cx: &Context<'_>, bytes: &mut [u8], inflated: &mut Vec<u8>, now: Instant) -> usize {
         let mut input = Input::new(bytes);
-        let (receiver, surroundings) = self.receiver_and_surroundings(now);
-        receiver.receive(&mut input, inflated, surroundings);
+        let Self { receiver, core, output, shared, stream, written, .. } = self;
+        let surroundings = Surroundings { core, output, written: *written, shared, now };
+        receiver.receive(&mut input, inflated, surroundings, &mut Direct { stream, waker: cx.waker() });
         // Owed also where the application holds the next event back.
         self.core.settle_pong(&mut self.output);
         input.rest().len()
@@ -286,9 +291,9 @@ impl<S: Transport> Driver<S> {
         }
         loop {
             self.write_output(cx, now);
-            if self.output.len() != self.told_unsent {
-                self.told_unsent = self.output.len();
-                self.was_output_full |= self.shared.outbox.set_unsent(self.output.len());
+            if self.unsent() != self.told_unsent {
+                self.told_unsent = self.unsent();
+                self.was_output_full |= self.shared.outbox.set_unsent(self.told_unsent);
             }
             if !self.was_output_full || !self.output.is_empty() || !self.core.is_open() {
                 return;
@@ -301,7 +306,7 @@ impl<S: Transport> Driver<S> {
 
     fn write_output(&mut self, cx: &mut Context<'_>, now: Instant) {
         while !self.output.is_empty() {
-            self.was_output_full |= self.output.len() >= self.shared.outbox.limit();
+            self.was_output_full |= self.unsent() >= self.shared.outbox.limit();
             let written = match self.write_once(cx) {
                 Ok(written) => written,
                 Err(error) => {
@@ -310,8 +315,8 @@ impl<S: Transport> Driver<S> {
                     return;
                 }
             };
-            let is_blocked = written < self.output.len();
-            self.output.drain(..written);
+            let is_blocked = written < self.unsent();
+            self.pass(written);
             if let Some(flushes) = self.flushes.take() {
                 self.flushes = flushes.written(written);
             }
@@ -325,8 +330,9 @@ impl<S: Transport> Driver<S> {
     /// Gives the socket what it takes: how many bytes.
     fn write_once(&mut self, cx: &mut Context<'_>) -> std::io::Result<usize> {
         let mut written = 0;
-        while written < self.output.len() {
-            match Pin::new(&mut self.stream).poll_write(cx, &self.output[written..]) {
+        let unsent = &self.output[self.written..];
+        while written < unsent.len() {
+            match Pin::new(&mut self.stream).poll_write(cx, &unsent[written..]) {
                 Poll::Ready(Ok(0)) => return Err(std::io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(len)) => written += len,
                 Poll::Ready(Err(error)) => return Err(error),
@@ -336,16 +342,34 @@ impl<S: Transport> Driver<S> {
         Ok(written)
     }
 
+    /// The first `len` unsent bytes have been written.
+    fn pass(&mut self, len: usize) {
+        self.written += len;
+        if self.written == self.output.len() {
+            self.output.clear();
+            self.written = 0;
+        } else if self.written > self.output.len() / 4 * 3 {
+            self.output.drain(..self.written);
+            self.written = 0;
+        }
+    }
+
+    /// Bytes of output that the socket has not taken.
+    const fn unsent(&self) -> usize {
+        self.output.len() - self.written
+    }
+
     /// What waits cannot be sent any more, and whoever waits for it is told.
     fn lose_output(&mut self) {
         self.output.clear();
+        self.written = 0;
         self.shared.outbox.lose();
         self.flushes = None;
     }
 
     fn receiver_and_surroundings(&mut self, now: Instant) -> (&mut Receiver, Surroundings<'_>) {
-        let Self { receiver, core, output, shared, .. } = self;
-        (receiver, Surroundings { core, output, shared, now })
+        let Self { receiver, core, output, written, shared, .. } = self;
+        (receiver, Surroundings { core, output, written: *written, shared, now })
     }
 }
 

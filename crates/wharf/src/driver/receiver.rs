@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
+use super::WriteParts;
 use crate::connection::{Connection, Shared};
 use crate::handler::{Context, Handler};
 use crate::inbox::{Filling, Unread};
 use crate::proto;
 use crate::proto::connection::{Cause, Ending, Event, Input};
 use crate::proto::message::MessageCow;
+use crate::proto::spare;
 
 pub(crate) enum Receiver {
     /// Messages wait until somebody takes them.
@@ -20,13 +22,16 @@ pub(crate) enum Receiver {
 pub(super) struct Surroundings<'a> {
     pub(super) core: &'a mut proto::Connection,
     pub(super) output: &'a mut Vec<u8>,
+    /// How much of the output's front has been written.
+    pub(super) written: usize,
     pub(super) shared: &'a Shared,
     pub(super) now: Instant,
 }
 
 impl<'a> Surroundings<'a> {
     fn into_context(self, connection: &'a Connection) -> Context<'a> {
-        Context { core: self.core, output: self.output, connection, now: self.now }
+        let Self { core, output, written, now, .. } = self;
+        Context { core, output, written, connection, now, direct: None }
     }
 }
 
@@ -57,7 +62,8 @@ impl Receiver {
         &mut self,
         input: &mut Input<'_>,
         inflated: &mut Vec<u8>,
-        Surroundings { core, output, shared, now }: Surroundings<'_>,
+        Surroundings { core, output, written, shared, now }: Surroundings<'_>,
+        direct: &mut dyn WriteParts,
     ) {
         match self {
             Self::Queue => {
@@ -73,15 +79,21 @@ impl Receiver {
             Self::Handler { handler, connection } => {
                 let limit = shared.outbox.limit();
                 while let Some(event) = core.receive(input, inflated, output, now) {
-                    let mut context = Context { core, output, connection, now };
+                    let direct: &mut dyn WriteParts = &mut *direct;
+                    let mut context =
+                        Context { core, output, written, connection, now, direct: Some(direct) };
                     match event {
                         // Nearly all, and nothing of it is to be dropped.
                         Event::Message(MessageCow::Borrowed(message)) => {
                             handler.message(&mut context, message);
                         }
+                        Event::Message(MessageCow::Owned(message)) => {
+                            handler.message(&mut context, message.as_ref());
+                            spare::keep(message.into_bytes().into());
+                        }
                         event => tell(handler.as_mut(), &event, &mut context),
                     }
-                    if shared.is_paused() || output.len() >= limit {
+                    if shared.is_paused() || output.len() - written >= limit {
                         break;
                     }
                 }

@@ -1,5 +1,8 @@
 //! The streams that a connection can run on.
 
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -12,6 +15,32 @@ use crate::tls::TlsStream;
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// Lets the coming end of the stream look like an abort to the peer, not like an orderly end.
     fn reset_on_drop(&mut self);
+}
+
+/// Takes what is to be written in parts, past the output.
+pub(crate) trait WriteParts: Send {
+    /// How many bytes of the parts were written. What fails now fails again when the rest is written.
+    fn write_parts(&mut self, parts: &[IoSlice<'_>]) -> usize;
+}
+
+/// A stream, and whom it wakes.
+pub(crate) struct Direct<'a, S> {
+    pub(crate) stream: &'a mut S,
+    pub(crate) waker: &'a Waker,
+}
+
+impl<S: Transport> WriteParts for Direct<'_, S> {
+    fn write_parts(&mut self, parts: &[IoSlice<'_>]) -> usize {
+        // Streams that copy all the same do so once, from the output.
+        if !self.stream.is_write_vectored() {
+            return 0;
+        }
+        let mut cx = Context::from_waker(self.waker);
+        match Pin::new(&mut *self.stream).poll_write_vectored(&mut cx, parts) {
+            Poll::Ready(Ok(written)) => written,
+            Poll::Ready(Err(_)) | Poll::Pending => 0,
+        }
+    }
 }
 
 /// What is left of a connection once it is no longer HTTP.
