@@ -6,44 +6,92 @@ pub struct MaskingKey(pub [u8; 4]);
 
 impl MaskingKey {
     /// Masks `payload` in place; a second time unmasks it.
-    #[inline]
     pub fn apply(self, payload: &mut [u8]) {
-        let four = u32::from_ne_bytes(self.0);
-        // Plain words in blocks of a fixed size: the compiler makes them the widest vector instructions of the target,
-        // without any care for alignment on our side. What is left is less than a block, and short messages are nothing
-        // else.
-        let eight = u64::from(four) << 32 | u64::from(four);
-        let (blocks, rest) = payload.as_chunks_mut::<64>();
-        for block in blocks {
-            for word in block.as_chunks_mut::<8>().0 {
-                *word = (u64::from_ne_bytes(*word) ^ eight).to_ne_bytes();
+        match payload.len() {
+            0..4 => {
+                for (byte, key) in payload.iter_mut().zip(self.0) {
+                    *byte ^= key;
+                }
             }
-        }
-        let (words, rest) = rest.as_chunks_mut::<8>();
-        for word in words {
-            *word = (u64::from_ne_bytes(*word) ^ eight).to_ne_bytes();
-        }
-        let (words, rest) = rest.as_chunks_mut::<4>();
-        for word in words {
-            *word = (u32::from_ne_bytes(*word) ^ four).to_ne_bytes();
-        }
-        for (byte, key) in rest.iter_mut().zip(&self.0) {
-            *byte ^= key;
+            4..8 => self.apply_in_blocks(payload, Self::combine_4),
+            8..16 => self.apply_in_blocks(payload, Self::combine_8),
+            16..LINES_FROM => self.apply_in_blocks(payload, Self::combine_16),
+            LINES_FROM..ALIGNED_FROM => self.apply_in_cache_lines(payload),
+            _ => self.apply_aligned(payload),
         }
     }
 
     /// The key for what follows after `masked` bytes of the same payload.
     #[must_use]
     pub const fn after(self, masked: usize) -> Self {
-        let [a, b, c, d] = self.0;
-        match masked % 4 {
-            0 => self,
-            1 => Self([b, c, d, a]),
-            2 => Self([c, d, a, b]),
-            _ => Self([d, a, b, c]),
+        // A rotation, because a choice of four that is predicted wrongly costs more than to mask a short payload.
+        let turned = masked.to_le_bytes()[0] % 4;
+        Self(u32::from_le_bytes(self.0).rotate_right(8 * turned as u32).to_le_bytes())
+    }
+
+    /// A payload of `N` bytes or more, without a loop over what is left behind whole blocks: the last `N` bytes are
+    /// combined before, and written after the blocks that overlap them.
+    #[inline]
+    fn apply_in_blocks<const N: usize>(self, payload: &mut [u8], combine: impl Fn(Self, [u8; N]) -> [u8; N]) {
+        let Some(last) = payload.last_chunk() else { return };
+        let last = combine(self.after(payload.len()), *last);
+        for block in payload.as_chunks_mut().0 {
+            *block = combine(self, *block);
+        }
+        if let Some(end) = payload.last_chunk_mut() {
+            *end = last;
         }
     }
+
+    /// Behind a header hardly a payload is aligned, and vectors that lie across two cache lines cost 10 to 30 %.
+    #[inline(never)]
+    fn apply_aligned(self, payload: &mut [u8]) {
+        let unaligned = payload.as_ptr().align_offset(VECTOR).min(VECTOR);
+        let (start, aligned) = payload.split_at_mut(unaligned);
+        self.apply(start);
+        self.after(unaligned).apply_in_cache_lines(aligned);
+    }
+
+    /// Apart, so that a short payload does not pay for the registers of the loop.
+    #[inline(never)]
+    fn apply_in_cache_lines(self, payload: &mut [u8]) {
+        // Plain bytes of a fixed size: the compiler makes them the widest vector instructions of the target.
+        let pattern = [self.0; CACHE_LINE / 4];
+        let (lines, rest) = payload.as_chunks_mut::<CACHE_LINE>();
+        for line in lines {
+            for (byte, key) in line.iter_mut().zip(pattern.as_flattened()) {
+                *byte ^= key;
+            }
+        }
+        self.apply(rest);
+    }
+
+    const fn combine_4(self, four: [u8; 4]) -> [u8; 4] {
+        (u32::from_ne_bytes(four) ^ u32::from_ne_bytes(self.0)).to_ne_bytes()
+    }
+
+    const fn combine_8(self, eight: [u8; 8]) -> [u8; 8] {
+        (u64::from_ne_bytes(eight) ^ self.twice()).to_ne_bytes()
+    }
+
+    const fn combine_16(self, sixteen: [u8; 16]) -> [u8; 16] {
+        let key = self.twice() as u128;
+        (u128::from_ne_bytes(sixteen) ^ (key << 64 | key)).to_ne_bytes()
+    }
+
+    const fn twice(self) -> u64 {
+        let key = u32::from_ne_bytes(self.0) as u64;
+        key << 32 | key
+    }
 }
+
+const CACHE_LINE: usize = 64;
+const VECTOR: usize = 16;
+
+/// From this many bytes on, a loop over cache lines costs less than one over smaller blocks.
+const LINES_FROM: usize = 128;
+/// Below this it costs more to align a payload than it saves.
+const ALIGNED_FROM: usize = 2048;
 
 #[cfg(test)]
 mod tests {
@@ -67,8 +115,11 @@ mod tests {
         #[test]
         fn any_length_and_alignment_follows_the_definition(
             key in any::<[u8; 4]>(),
-            payload in proptest::collection::vec(any::<u8>(), 0..300),
-            skip in 0usize..16,
+            payload in prop_oneof![
+                3 => proptest::collection::vec(any::<u8>(), 0..300),
+                1 => proptest::collection::vec(any::<u8>(), ALIGNED_FROM - 80..ALIGNED_FROM + 160),
+            ],
+            skip in 0usize..32,
         ) {
             let skip = skip.min(payload.len());
             let expected = by_definition(key, &payload[skip..]);
