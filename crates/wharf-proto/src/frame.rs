@@ -13,17 +13,17 @@ pub const MAX_CONTROL_PAYLOAD: usize = 125;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Opcode {
     /// Goes on with the message that a text or binary frame without FIN began.
-    Continuation,
+    Continuation = 0x0,
     /// Begins a text message.
-    Text,
+    Text = 0x1,
     /// Begins a binary message.
-    Binary,
+    Binary = 0x2,
     /// Begins or answers the closing handshake (RFC 6455 §5.5.1).
-    Close,
+    Close = 0x8,
     /// Asks for a pong with the same payload (RFC 6455 §5.5.2).
-    Ping,
+    Ping = 0x9,
     /// Answers a ping, or says unasked that the sender lives (RFC 6455 §5.5.3).
-    Pong,
+    Pong = 0xa,
 }
 
 impl Opcode {
@@ -45,14 +45,7 @@ impl Opcode {
 
     /// The four bits on the wire.
     pub const fn bits(self) -> u8 {
-        match self {
-            Self::Continuation => 0x0,
-            Self::Text => 0x1,
-            Self::Binary => 0x2,
-            Self::Close => 0x8,
-            Self::Ping => 0x9,
-            Self::Pong => 0xa,
-        }
+        self as u8
     }
 
     /// Whether this is a Close, Ping or Pong (RFC 6455 §5.5).
@@ -106,6 +99,7 @@ impl Header {
     /// The rules that hold for every frame, whoever sends it: a reserved opcode, a control frame that is
     /// fragmented or longer than 125 bytes (RFC 6455 §5.4, §5.5), a length that is not in its shortest form or has its
     /// top bit set (RFC 6455 §5.2).
+    #[inline]
     pub fn read(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some(&first) = bytes.first() else { return Ok(None) };
         let (fin, opcode) = Self::read_first_byte(first)?;
@@ -128,6 +122,7 @@ impl Header {
     ///
     /// # Errors
     /// A reserved opcode, or a control frame that is fragmented (RFC 6455 §5.5).
+    #[inline]
     pub(crate) fn read_first_byte(first: u8) -> Result<(bool, Opcode), ProtocolError> {
         let (fin, opcode) = (first & 0x80 != 0, Opcode::from_bits(first)?);
         if opcode.is_control() && !fin {
@@ -147,27 +142,43 @@ impl Header {
 
     /// Appends the header to `output`, its length in the shortest form (RFC 6455 §5.2). With a key its mask bit is set
     /// (RFC 6455 §5.3).
-    #[inline]
     pub fn write(&self, output: &mut Vec<u8>) {
         let first = (u8::from(self.fin) << 7) | ((self.reserved & 0b111) << 4) | self.opcode.bits();
-        let mask_bit = u8::from(self.mask.is_some()) << 7;
-        let length = self.payload_len.to_be_bytes();
-        // Each a copy of known length, without a call.
-        match self.payload_len {
-            0..=125 => output.extend_from_slice(&[first, mask_bit | length[7]]),
-            126..=0xffff => output.extend_from_slice(&[first, mask_bit | 0x7e, length[6], length[7]]),
-            _ => {
-                output.extend_from_slice(&[first, mask_bit | 0x7f]);
-                output.extend_from_slice(&length);
-            }
+        let (length, mut len) = match self.payload_len {
+            length @ 0..=125 => (length, 2),
+            length @ 126..=0xffff => (LENGTH_IN_16_BITS | length.swap_bytes() >> 48 << 8, 4),
+            _ => return self.write_long(first, output),
+        };
+        // As a number, its first byte lowest: in a register, where no part waits for another to be stored.
+        let mut header = u64::from(first) | length << 8;
+        if let Some(MaskingKey(key)) = self.mask {
+            header |= MASK_BIT << 8 | u64::from(u32::from_le_bytes(key)) << (8 * len);
+            len += 4;
         }
+        // To copy a fixed number of bytes and cut is two instructions; to copy as many as the header has is a call.
+        let start = output.len();
+        output.extend_from_slice(&header.to_le_bytes());
+        output.truncate(start + len);
+    }
+
+    #[inline(never)]
+    fn write_long(&self, first: u8, output: &mut Vec<u8>) {
+        let mask_bit = if self.mask.is_some() { MASK_BIT } else { 0 };
+        output.extend_from_slice(&[first, (mask_bit | LENGTH_IN_64_BITS).to_le_bytes()[0]]);
+        output.extend_from_slice(&self.payload_len.to_be_bytes());
         if let Some(MaskingKey(key)) = self.mask {
             output.extend_from_slice(&key);
         }
     }
 }
 
+/// The second byte (RFC 6455 §5.2): its highest bit, and what stands for a longer length in the others.
+const MASK_BIT: u64 = 0x80;
+const LENGTH_IN_16_BITS: u64 = 126;
+const LENGTH_IN_64_BITS: u64 = 127;
+
 /// The payload's length, and where it ends in the header.
+#[inline]
 fn read_payload_len(short_len: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, ProtocolError> {
     match short_len {
         126 => {
@@ -187,6 +198,7 @@ fn read_payload_len(short_len: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>,
 }
 
 /// RFC 6455 §5.2: "the minimal number of bytes MUST be used to encode the length".
+#[inline]
 fn minimal(length: u64, least: u64) -> Result<u64, ProtocolError> {
     if length < least { Err(ProtocolError::LengthNotMinimal { length }) } else { Ok(length) }
 }
