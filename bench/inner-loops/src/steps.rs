@@ -8,7 +8,7 @@ use wharf_proto::connection::{Config, Connection, Event, Input, PreparedMessage}
 use wharf_proto::frame::{Header, Opcode};
 use wharf_proto::mask::MaskingKey;
 use wharf_proto::message::MessageRef;
-use wharf_proto::utf8::SplitCharacter;
+use wharf_proto::utf8::{self, SplitCharacter};
 
 use crate::text::{TEXTS, repeated};
 use crate::{Aligned, size_name};
@@ -96,9 +96,9 @@ fn texts() -> Vec<Step> {
             let text = repeated(text, size);
             let step = move || {
                 let mut bytes = Aligned::new(text.as_bytes(), HEADER_LEN);
-                assert!(std::str::from_utf8(bytes.bytes()).is_ok());
+                assert!(utf8::check(bytes.bytes()).is_ok());
                 let bytes = black_box(bytes.bytes());
-                counted(|| std::str::from_utf8(bytes).is_ok());
+                counted(|| utf8::check(bytes).is_ok());
             };
             steps.push((format!("check text: {name}, {}", size_name(size)), Box::new(step)));
         }

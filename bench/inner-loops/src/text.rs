@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use wharf_proto::utf8::SplitCharacter;
+use wharf_proto::utf8::{self, SplitCharacter};
 
 use crate::clock::{Contender, gigabytes_a_second, table};
 use crate::{Aligned, size_name};
@@ -50,7 +50,7 @@ fn speeds(text: &str, size: usize) -> Vec<f64> {
     gigabytes_a_second(
         text.len(),
         &mut [
-            check(|bytes| std::str::from_utf8(bytes).is_ok()),
+            check(|bytes| utf8::check(bytes).is_ok()),
             check(|bytes| SplitCharacter::default().check(bytes, |text| _ = black_box(text)).is_ok()),
             check(|bytes| std::str::from_utf8(bytes).is_ok()),
             check(|bytes| simdutf8::basic::from_utf8(bytes).is_ok()),
