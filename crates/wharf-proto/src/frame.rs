@@ -142,6 +142,7 @@ impl Header {
 
     /// Appends the header to `output`, its length in the shortest form (RFC 6455 §5.2). With a key its mask bit is set
     /// (RFC 6455 §5.3).
+    #[inline]
     pub fn write(&self, output: &mut Vec<u8>) {
         let first = (u8::from(self.fin) << 7) | ((self.reserved & 0b111) << 4) | self.opcode.bits();
         let (length, mut len) = match self.payload_len {

@@ -6,6 +6,7 @@ pub struct MaskingKey(pub [u8; 4]);
 
 impl MaskingKey {
     /// Masks `payload` in place; a second time unmasks it.
+    #[inline]
     pub fn apply(self, payload: &mut [u8]) {
         match payload.len() {
             0..4 => {

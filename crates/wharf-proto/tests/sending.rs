@@ -125,7 +125,8 @@ fn sent_through(threshold: Option<usize>, payload: &[u8], taken: usize) -> (Vec<
         left.extend_from_slice(&all[..taken.min(seen)]);
         taken.min(seen)
     };
-    server.connection.send_through(MessageRef::Binary(payload), &mut server.output, write).unwrap();
+    let sent = server.connection.send_through(MessageRef::Binary(payload), &mut server.output, write);
+    assert_eq!(sent, Ok(()));
     left.append(&mut server.output);
     (left, seen)
 }

@@ -15,6 +15,7 @@ use crate::frame::{Header, Opcode};
 use crate::mask::MaskingKey;
 use crate::message::{Message, MessageCow, MessageRef};
 use crate::partial_message::{Inflation, PartialMessage};
+use crate::utf8;
 
 /// What came from the peer, lent out of the input where it lies there in one piece.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ impl Frame<'_> {
         let payload = self.payload.as_ref();
         match self.header.opcode {
             Opcode::Text if self.header.fin => {
-                let text = std::str::from_utf8(payload).ok()?;
+                let text = utf8::check(payload).ok()?;
                 Some(Event::Message(MessageCow::Borrowed(MessageRef::Text(text))))
             }
             Opcode::Binary if self.header.fin => {
@@ -538,7 +539,7 @@ fn unmask(header: &Header, payload: &mut [u8]) {
 /// (RFC 6455 §5.6, §8.1).
 fn whole_message(opcode: Opcode, payload: &[u8]) -> Result<MessageRef<'_>, ProtocolError> {
     if opcode == Opcode::Text {
-        let text = std::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?;
+        let text = utf8::check(payload)?;
         Ok(MessageRef::Text(text))
     } else {
         Ok(MessageRef::Binary(payload))

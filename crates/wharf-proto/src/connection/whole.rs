@@ -1,7 +1,6 @@
 //! The way that nearly every message takes, in and out: one frame that lies in one piece, and about which there is nothing
 //! to judge but its length and its text.
 
-use std::str;
 use std::time::Instant;
 
 use super::Connection;
@@ -12,6 +11,7 @@ use crate::error::ProtocolError;
 use crate::frame::{Header, Opcode};
 use crate::mask::MaskingKey;
 use crate::message::{MessageKind, MessageRef};
+use crate::utf8;
 
 impl Connection {
     /// Takes a message that is one plain frame of less than 64 KiB, whole at the front of `input`. `None` where there is
@@ -44,10 +44,7 @@ impl Connection {
         }
         Some(match frame.kind {
             MessageKind::Binary => Ok(MessageRef::Binary(payload)),
-            MessageKind::Text => match str::from_utf8(payload) {
-                Ok(text) => Ok(MessageRef::Text(text)),
-                Err(_) => Err(ProtocolError::InvalidUtf8),
-            },
+            MessageKind::Text => utf8::check(payload).map(MessageRef::Text).map_err(ProtocolError::from),
         })
     }
 }
@@ -95,13 +92,6 @@ impl PlainFrame {
 /// Writes a whole message as one frame, without a mask and reserved bits (RFC 6455 §6.1).
 #[inline]
 pub(super) fn write_plain_frame(opcode: Opcode, payload: &[u8], output: &mut Vec<u8>) {
-    let first = 0x80 | opcode.bits();
-    let length = (payload.len() as u64).to_be_bytes();
-    // Copies of a known length, without a call.
-    match payload.len() {
-        0..=125 => output.extend_from_slice(&[first, length[7]]),
-        126..=0xffff => output.extend_from_slice(&[first, 126, length[6], length[7]]),
-        _ => Header::new(true, opcode, payload.len() as u64).write(output),
-    }
+    Header::new(true, opcode, payload.len() as u64).write(output);
     output.extend_from_slice(payload);
 }
