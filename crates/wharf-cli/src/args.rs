@@ -10,6 +10,7 @@ use std::{env, io};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::Bench;
 use crate::connect::Connect;
 use crate::options::ServerOptions;
 
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Talk to a WebSocket endpoint, on a terminal or in a pipe.
     Connect(Connect),
+    /// Load a WebSocket endpoint that echoes, check every echo, and measure.
+    Bench(Bench),
 }
 
 /// What `wharf serve` can be told.

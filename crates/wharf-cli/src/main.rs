@@ -1,9 +1,12 @@
 //! The program `wharf`: a WebSocket server to start and use, and a client to try any with.
 
 mod args;
+mod bench;
 mod connect;
+mod headers;
 mod options;
 mod serve;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Serve(serve) => runtime.block_on(serve::run(serve)),
         Command::Connect(options) => return runtime.block_on(connect::run(options)),
+        Command::Bench(options) => return runtime.block_on(bench::run(&options)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

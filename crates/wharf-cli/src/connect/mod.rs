@@ -3,7 +3,6 @@
 mod command;
 mod display;
 mod escape;
-mod headers;
 mod history;
 mod incoming;
 mod input;

@@ -1,22 +1,21 @@
 //! The opening handshake: what is asked for, where redirects lead, and why there is no connection.
 
 use std::fmt::Write;
-use std::fs;
 
 use http::{Response, StatusCode, header};
 use wharf::rustls::Error as RustlsError;
 use wharf::{
-    Client, ClientConfig, ClientTls, Compression, ConfigError, ConnectError, ConnectRequest, Proxy,
-    ProxyError, TlsError, UrlError,
+    Client, ClientConfig, Compression, ConfigError, ConnectError, ConnectRequest, Proxy, ProxyError,
+    TlsError, UrlError,
 };
 
 use super::display::quoted;
-use super::headers::{Header, login};
 use super::incoming::incoming;
 use super::options::Connect;
 use super::redirect::Redirect;
 use super::status::Status;
 use super::{Failure, Session, say};
+use crate::headers::{Header, login};
 
 /// Headers of a refusal that say why, or what to do.
 const TELLING: [&str; 3] = ["location", "www-authenticate", "x-websocket-reject-reason"];
@@ -67,22 +66,12 @@ fn config(options: &Connect) -> Result<ClientConfig, Failure> {
         .max_received_frame_size(options.max_message_size)
         .max_received_message_size(options.max_message_size)
         .compression((!options.no_compression).then(Compression::default))
-        .tls(tls(options).map_err(Failure::usage)?)
+        .tls(options.trust.client_tls().map_err(Failure::usage)?)
         .proxy(proxy(options).map_err(Failure::usage)?);
     Ok(match options.ping_interval {
         Some(interval) => config.keepalive(true).keepalive_interval(interval),
         None => config,
     })
-}
-
-fn tls(options: &Connect) -> Result<ClientTls, String> {
-    if options.insecure {
-        return ClientTls::danger_accept_invalid_certificates().map_err(|error| error.to_string());
-    }
-    let Some(path) = &options.ca else { return Ok(ClientTls::default()) };
-    let shown = path.display();
-    let pem = fs::read(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
-    ClientTls::with_root_certificates(pem).map_err(|error| format!("--ca {shown}: {error}"))
 }
 
 fn proxy(options: &Connect) -> Result<Option<Proxy>, String> {

@@ -1,11 +1,13 @@
 //! What `wharf connect` can be told.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+
+use crate::headers::Credentials;
+use crate::trust::Trust;
 
 /// The statuses and examples below the options.
 const AFTER_HELP: &str = "\
@@ -76,13 +78,8 @@ pub(crate) struct Connect {
     #[command(flatten)]
     pub(super) credentials: Credentials,
 
-    /// Believe servers whose certificate leads to one in this file, in PEM, and no others.
-    #[arg(long, value_name = "FILE")]
-    pub(super) ca: Option<PathBuf>,
-
-    /// Believe every server, whatever its certificate: for tests.
-    #[arg(short = 'k', long, conflicts_with = "ca")]
-    pub(super) insecure: bool,
+    #[command(flatten)]
+    pub(super) trust: Trust,
 
     /// Connect through this HTTP proxy, such as `http://127.0.0.1:3128`.
     #[arg(long, value_name = "URL")]
@@ -132,29 +129,6 @@ pub(crate) struct Connect {
     /// Say nothing on standard error but errors.
     #[arg(short, long)]
     pub(super) quiet: bool,
-}
-
-/// What goes into the request's header. Secrets need not stand on the command line, where every user of the machine
-/// can read them.
-#[derive(Args, Debug, Default)]
-pub(super) struct Credentials {
-    /// Send a header, `Name: value`; may be given several times.
-    #[arg(short = 'H', long = "header", value_name = "HEADER")]
-    pub(super) headers: Vec<String>,
-
-    /// Send the headers in a file, one a line.
-    #[arg(long, value_name = "FILE")]
-    pub(super) header_file: Option<PathBuf>,
-
-    /// Send a header with the value of an environment variable; may be given several times.
-    #[arg(long, value_name = "NAME=VARIABLE")]
-    pub(super) header_env: Vec<String>,
-
-    #[arg(
-        help = "Log in with HTTP's basic authentication; the password may be left to the variable WHARF_PASSWORD"
-    )]
-    #[arg(short, long, value_name = "NAME[:PASSWORD]")]
-    pub(super) user: Option<String>,
 }
 
 /// What stands before a message.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "it fails the test")]
 
+mod bench;
 mod program;
 mod proxy;
 mod server;

@@ -54,6 +54,20 @@ impl ClientTls {
         config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(config.into())
     }
+
+    /// The configuration of rustls' own that it stands for: for code that makes connections by other means than
+    /// [`Client`](crate::Client), and is to believe the same servers. The system's roots are read anew at each call.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// [`TlsError::NoRoots`].
+    pub async fn rustls_config(&self) -> Result<Arc<rustls::ClientConfig>, TlsError> {
+        match &self.config {
+            Some(config) => Ok(config.clone()),
+            None => load_system_roots().await,
+        }
+    }
 }
 
 impl From<rustls::ClientConfig> for ClientTls {
@@ -108,7 +122,7 @@ impl Connector {
         let name = name.map_err(|_| TlsError::ServerName { host: host.to_owned() })?;
         let config = match &self.tls.config {
             Some(config) => config,
-            None => self.system.get_or_try_init(load_system_roots).await?,
+            None => self.system.get_or_try_init(|| self.tls.rustls_config()).await?,
         };
         match TlsConnector::from(config.clone()).connect(name, stream).await {
             Ok(stream) => Ok(TlsStream::new(stream.into())),

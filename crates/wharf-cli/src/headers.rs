@@ -1,19 +1,42 @@
 //! The request's own headers, from the command line, files and the environment.
 
+use std::path::PathBuf;
 use std::{env, fs};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use clap::Args;
 use http::{HeaderName, HeaderValue};
 
-use super::options::Credentials;
+/// What goes into the request's header. Secrets need not stand on the command line, where every user of the machine
+/// can read them.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Credentials {
+    /// Send a header, `Name: value`; may be given several times.
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    pub(crate) headers: Vec<String>,
+
+    /// Send the headers in a file, one a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) header_file: Option<PathBuf>,
+
+    /// Send a header with the value of an environment variable; may be given several times.
+    #[arg(long, value_name = "NAME=VARIABLE")]
+    pub(crate) header_env: Vec<String>,
+
+    #[arg(
+        help = "Log in with HTTP's basic authentication; the password may be left to the variable WHARF_PASSWORD"
+    )]
+    #[arg(short, long, value_name = "NAME[:PASSWORD]")]
+    pub(crate) user: Option<String>,
+}
 
 impl Credentials {
     /// The headers to send, in the order that they were given, those from files last.
     ///
     /// # Errors
     /// In one sentence, which of them means nothing. Values are never told.
-    pub(super) fn to_headers(&self) -> Result<Vec<Header>, String> {
+    pub(crate) fn to_headers(&self) -> Result<Vec<Header>, String> {
         let mut headers = Vec::new();
         if let Some(user) = &self.user {
             let (name, password) = login(user, "--user", "WHARF_PASSWORD")?;
@@ -37,13 +60,13 @@ impl Credentials {
 }
 
 /// A header's name and value, as they go out.
-pub(super) type Header = (String, String);
+pub(crate) type Header = (String, String);
 
 /// `NAME[:PASSWORD]`, with the password from a variable where it is left away.
 ///
 /// # Errors
 /// In one sentence, why there is no password.
-pub(super) fn login(user: &str, flag: &str, variable: &str) -> Result<(String, String), String> {
+pub(crate) fn login(user: &str, flag: &str, variable: &str) -> Result<(String, String), String> {
     if let Some((name, password)) = user.split_once(':') {
         return Ok((name.to_owned(), password.to_owned()));
     }
