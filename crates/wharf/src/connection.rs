@@ -1,20 +1,19 @@
 //! The user's handle on a connection.
 
 use std::fmt;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use tokio::sync::Notify;
 
-use crate::config::ServerConfig;
 use crate::error::{ControlError, SendError, TrySendError};
 use crate::inbox::{self, Inbox};
+use crate::options::Options;
 use crate::outbox::{Command, Outbox, Turn};
-use crate::proto::connection::{Config, Ending, Frame};
+use crate::proto::connection::{Cause, Config, Ending, Frame};
 use crate::proto::deflate::{Agreed, Direction};
 use crate::proto::frame::MAX_CONTROL_PAYLOAD;
 use crate::proto::handshake::{Extension, Version};
@@ -48,24 +47,27 @@ pub struct Connection {
 pub(crate) struct Shared {
     /// In order of acceptance, over the whole server or client.
     pub(crate) id: u64,
-    pub(crate) opening: Opening,
-    /// Which connections can share a frame that is made once.
-    core_config: Arc<Config>,
+    peer: Peer,
+    /// How messages are compressed, if they are.
+    compression: Option<Agreed>,
+    is_server: bool,
+    version: Version,
+    is_paused: AtomicBool,
+    /// The [`Connection`]s that there are: the driver's, and those that users hold. At 1 nobody can take a message any
+    /// more.
+    handles: AtomicU32,
+    /// What more the opening handshake told of, or somebody asked for. Most connections have nothing.
+    details: OnceLock<Box<Details>>,
     pub(crate) outbox: Outbox,
-    pub(crate) inbox: Inbox,
+    /// Boxed, because a connection whose handler receives has none.
+    inbox: Option<Box<Inbox>>,
     /// Wakes the task that moves this connection's bytes; set when it first runs.
     driver: OnceLock<Waker>,
-    is_paused: AtomicBool,
-    /// The [`Connection`]s that users hold. At 0 nobody can take a message any more.
-    handles: AtomicUsize,
     /// Set when no more frames come or go.
     ending: OnceLock<Box<Ending>>,
-    /// Whether TCP is gone, too.
-    is_gone: AtomicBool,
-    gone: Notify,
 }
 
-const _: () = assert!(size_of::<Shared>() <= 432, "an idle connection is to stay small");
+const _: () = assert!(size_of::<Shared>() <= 200, "an idle connection is to stay small");
 
 /// What the opening handshake settled.
 #[derive(Debug)]
@@ -75,10 +77,39 @@ pub(crate) struct Opening {
     pub(crate) compression: Option<Agreed>,
     pub(crate) is_server: bool,
     pub(crate) version: Version,
-    pub(crate) remote_address: Box<str>,
+    /// Only where it is not the address of the socket's peer.
+    pub(crate) remote_address: Option<Box<str>>,
     /// Only where a proxy named more than the peer itself.
     pub(crate) forwarded_for: Box<[String]>,
     pub(crate) socket: SocketAddr,
+}
+
+/// Who is at the other end of the socket, in 20 bytes.
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    /// Of IPv4 as IPv6 writes it.
+    ip: Ipv6Addr,
+    port: u16,
+    is_v4: bool,
+}
+
+/// What few connections have.
+#[derive(Debug)]
+struct Details {
+    protocol: Option<Box<str>>,
+    remote_address: Box<str>,
+    forwarded_for: Box<[String]>,
+    /// As it was: a [`Peer`] knows no scope.
+    socket: SocketAddr,
+}
+
+/// Who takes what a connection receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Receives {
+    /// Its handles, from the inbox.
+    Handles,
+    /// Its handler, in place.
+    Handler,
 }
 
 impl Connection {
@@ -99,7 +130,7 @@ impl Connection {
     /// Cancel safe: a message that was not returned is the next call's.
     #[doc(alias = "message")]
     pub async fn recv(&self) -> Option<Message> {
-        self.shared.inbox.take(inbox::State::message, || self.shared.wake_driver()).await
+        self.shared.take(inbox::State::message).await
     }
 
     /// The messages that [`recv`](Self::recv) would return, for code that takes a stream of them. Dropped, it has lost
@@ -132,7 +163,7 @@ impl Connection {
     /// Cancel safe: a frame that was not returned is the next call's.
     #[doc(alias = "frame")]
     pub async fn recv_frame(&self) -> Option<Frame<'static>> {
-        self.shared.inbox.take(inbox::State::frame, || self.shared.wake_driver()).await
+        self.shared.take(inbox::State::frame).await
     }
 
     /// Sends a message: text goes out as text, bytes as binary. Waits while as much is waiting to be sent as
@@ -280,14 +311,9 @@ impl Connection {
     /// Cancel safe.
     #[doc(alias = "close")]
     pub async fn closed(&self) -> Ending {
-        loop {
-            let gone = self.shared.gone.notified();
-            let is_gone = self.shared.is_gone();
-            if let Some(ending) = self.shared.ending().filter(|_| is_gone) {
-                return ending.clone();
-            }
-            gone.await;
-        }
+        self.shared.outbox.has_gone().await;
+        // Set before.
+        self.shared.ending().cloned().unwrap_or(Ending::Lost(Cause::PeerEnded))
     }
 
     /// Bytes that wait to be sent, the bookkeeping of each message included.
@@ -324,43 +350,43 @@ impl Connection {
 
     /// The subprotocol that was accepted: at a server in lower case, at a client as it was asked for.
     pub fn protocol(&self) -> Option<&str> {
-        self.shared.opening.protocol.as_deref()
+        self.shared.details.get()?.protocol.as_deref()
     }
 
     /// The extensions that were negotiated, with what was agreed on: permessage-deflate (RFC 7692), or none. A parameter
     /// that has its default is not among them.
     pub fn extensions(&self) -> Vec<Extension> {
-        self.shared.opening.compression.iter().map(Agreed::extension).collect()
+        self.shared.compression.iter().map(Agreed::extension).collect()
     }
 
     /// Who the peer is, after `X-Forwarded-For` where that counts. At a client, the address that it is connected to:
     /// the server's, or its [`Proxy`](crate::Proxy)'s.
     #[doc(alias = "remoteAddress")]
     pub fn remote_address(&self) -> &str {
-        &self.shared.opening.remote_address
+        &self.shared.details().remote_address
     }
 
     /// The client, then the proxies on its way, the socket's peer last. At a client, the socket's peer alone.
     #[doc(alias = "remoteAddresses")]
     pub fn remote_addresses(&self) -> Vec<String> {
-        let opening = &self.shared.opening;
-        if opening.forwarded_for.is_empty() {
-            vec![opening.remote_address.to_string()]
+        let details = self.shared.details();
+        if details.forwarded_for.is_empty() {
+            vec![details.remote_address.to_string()]
         } else {
-            opening.forwarded_for.to_vec()
+            details.forwarded_for.to_vec()
         }
     }
 
     /// The address of the socket's peer, whatever headers say.
     #[doc(alias = "socket")]
     pub fn socket_address(&self) -> SocketAddr {
-        self.shared.opening.socket
+        self.shared.details.get().map_or_else(|| self.shared.peer.address(), |details| details.socket)
     }
 
     /// 13, or 8.
     #[doc(alias = "webSocketVersion")]
     pub fn websocket_version(&self) -> Version {
-        self.shared.opening.version
+        self.shared.version
     }
 
     /// A number for this connection that no other of its server, or of its client, has, in order of acceptance.
@@ -373,12 +399,12 @@ impl Connection {
     }
 
     pub(crate) fn core_config(&self) -> &Arc<Config> {
-        &self.shared.core_config
+        &self.shared.outbox.options().core
     }
 
     /// How what is sent is compressed, if it is.
     pub(crate) fn sends_compressed(&self) -> Option<Direction> {
-        let Opening { compression, is_server, .. } = &self.shared.opening;
+        let Shared { compression, is_server, .. } = self.shared.as_ref();
         compression.map(|agreed| if *is_server { agreed.server } else { agreed.client })
     }
 
@@ -417,7 +443,8 @@ impl Clone for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 && self.shared.inbox.is_holding() {
+        // The driver's own is left.
+        if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 2 && self.shared.is_inbox_holding() {
             self.shared.wake_driver();
         }
     }
@@ -427,8 +454,8 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
             .field("id", &self.shared.id)
-            .field("remote_address", &self.shared.opening.remote_address)
-            .field("protocol", &self.shared.opening.protocol)
+            .field("remote_address", &self.remote_address())
+            .field("protocol", &self.protocol())
             .field("is_connected", &self.is_connected())
             .finish_non_exhaustive()
     }
@@ -443,20 +470,78 @@ impl PartialEq for Connection {
 impl Eq for Connection {}
 
 impl Shared {
-    pub(crate) fn new(id: u64, opening: Opening, config: &ServerConfig, core_config: Arc<Config>) -> Self {
+    pub(crate) fn new(id: u64, opening: Opening, receives: Receives, options: &Arc<Options>) -> Self {
+        let Opening { compression, is_server, version, socket, .. } = opening;
+        let peer = Peer::from(socket);
+        let is_all_told = opening.protocol.is_none()
+            && opening.remote_address.is_none()
+            && opening.forwarded_for.is_empty()
+            && peer.address() == socket;
+        let details = || Box::new(Details::of(opening));
+        let config = &options.config;
+        let inbox = || Box::new(Inbox::new(config.max_unread_messages, config.max_unread_bytes));
         Self {
             id,
-            opening,
-            core_config,
-            outbox: Outbox::new(config.max_buffered_amount),
-            inbox: Inbox::new(config.max_unread_messages, config.max_unread_bytes),
-            driver: OnceLock::new(),
+            peer,
+            compression,
+            is_server,
+            version,
             is_paused: AtomicBool::new(false),
-            handles: AtomicUsize::new(0),
+            handles: AtomicU32::new(0),
+            details: if is_all_told { OnceLock::new() } else { OnceLock::from(details()) },
+            outbox: Outbox::new(options.clone()),
+            inbox: (receives == Receives::Handles).then(inbox),
+            driver: OnceLock::new(),
             ending: OnceLock::new(),
-            is_gone: AtomicBool::new(false),
-            gone: Notify::new(),
         }
+    }
+
+    fn details(&self) -> &Details {
+        self.details.get_or_init(|| {
+            Box::new(Details::of(Opening {
+                protocol: None,
+                compression: self.compression,
+                is_server: self.is_server,
+                version: self.version,
+                remote_address: None,
+                forwarded_for: Box::default(),
+                socket: self.peer.address(),
+            }))
+        })
+    }
+
+    /// Where what is received waits, unless a handler takes it.
+    pub(crate) const fn inbox(&self) -> Option<&Inbox> {
+        match &self.inbox {
+            Some(inbox) => Some(inbox),
+            None => None,
+        }
+    }
+
+    /// Takes the next thing that `pick` finds in the inbox. Where there is none, it waits for the end all the same.
+    pub(crate) async fn take<T>(&self, pick: impl Fn(&mut inbox::State) -> Poll<Option<T>>) -> Option<T> {
+        if let Some(inbox) = &self.inbox {
+            return inbox.take(pick, || self.wake_driver()).await;
+        }
+        self.outbox.until(|_| self.ending().is_some()).await;
+        None
+    }
+
+    /// Takes what [`take`](Self::take) would, if it need not wait for it.
+    pub(crate) fn try_take<T>(&self, pick: impl Fn(&mut inbox::State) -> Poll<Option<T>>) -> Poll<Option<T>> {
+        self.inbox().map_or(Poll::Pending, |inbox| inbox.try_take(pick, || self.wake_driver()))
+    }
+
+    /// The reader that the inbox was lent to needs no more of it.
+    pub(crate) fn give_back(&self) {
+        if let Some(inbox) = &self.inbox {
+            inbox.give_back();
+        }
+    }
+
+    /// Whether the driver is to hold reading, because the inbox is full.
+    pub(crate) fn is_inbox_holding(&self) -> bool {
+        self.inbox().is_some_and(Inbox::is_holding)
     }
 
     /// The driver runs, in a task of its own, and is woken by `waker` from now on.
@@ -478,12 +563,7 @@ impl Shared {
 
     /// Whether anybody could still take what is received.
     pub(crate) fn has_handles(&self) -> bool {
-        self.handles.load(Ordering::Acquire) > 0
-    }
-
-    /// Whether TCP is gone.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.is_gone.load(Ordering::Acquire)
+        self.handles.load(Ordering::Acquire) > 1
     }
 
     /// How the connection ended, once it has.
@@ -500,15 +580,42 @@ impl Shared {
     pub(crate) fn ended(&self, ending: &Ending) {
         // Set once, by the one driver that a connection has.
         let _ = self.ending.set(Box::new(ending.clone()));
-        self.outbox.closing();
-        self.inbox.end();
+        self.outbox.ended();
+        if let Some(inbox) = &self.inbox {
+            inbox.end();
+        }
     }
 
     /// TCP is gone.
     pub(crate) fn gone(&self) {
         self.outbox.gone();
-        self.is_gone.store(true, Ordering::Release);
-        self.gone.notify_waiters();
+    }
+}
+
+impl Details {
+    fn of(opening: Opening) -> Self {
+        let Opening { protocol, remote_address, forwarded_for, socket, .. } = opening;
+        let remote_address = remote_address.unwrap_or_else(|| socket.ip().to_canonical().to_string().into());
+        Self { protocol, remote_address, forwarded_for, socket }
+    }
+}
+
+impl Peer {
+    fn address(self) -> SocketAddr {
+        match self.ip.to_ipv4_mapped().filter(|_| self.is_v4) {
+            Some(ip) => SocketAddr::from((ip, self.port)),
+            None => SocketAddrV6::new(self.ip, self.port, 0, 0).into(),
+        }
+    }
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(socket: SocketAddr) -> Self {
+        let ip = match socket.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        Self { ip, port: socket.port(), is_v4: socket.is_ipv4() }
     }
 }
 
@@ -522,5 +629,43 @@ pub(crate) fn close_of(code: CloseCode, description: Option<&str>) -> Result<Clo
     match description {
         Some(description) => Close::new(code, description.to_owned()),
         None => Close::with_default_reason(code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ServerConfig;
+
+    fn to_peer(socket: &str) -> Connection {
+        let opening = Opening {
+            protocol: None,
+            compression: None,
+            is_server: true,
+            version: Version::V13,
+            remote_address: None,
+            forwarded_for: Box::default(),
+            socket: socket.parse().unwrap(),
+        };
+        let options = Arc::new(Options::new(ServerConfig::default()).unwrap());
+        Connection::new(Arc::new(Shared::new(0, opening, Receives::Handler, &options)))
+    }
+
+    #[test]
+    fn the_address_of_a_peer_is_as_its_socket_has_it_and_of_few_connections_takes_memory_of_its_own() {
+        for (socket, remote_address, is_kept_whole) in [
+            ("1.2.3.4:5", "1.2.3.4", false),
+            ("[2001:db8::1]:5", "2001:db8::1", false),
+            ("[::ffff:1.2.3.4]:5", "1.2.3.4", false),
+            ("[fe80::1%3]:5", "fe80::1", true),
+        ] {
+            let connection = to_peer(socket);
+            assert_eq!(connection.shared.details.get().is_some(), is_kept_whole, "{socket}");
+            assert_eq!(connection.socket_address(), socket.parse().unwrap());
+            assert_eq!(connection.protocol(), None);
+            assert_eq!(connection.remote_address(), remote_address);
+            assert_eq!(connection.remote_addresses(), [remote_address]);
+            assert_eq!(connection.socket_address(), socket.parse().unwrap());
+        }
     }
 }

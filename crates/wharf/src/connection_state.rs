@@ -28,7 +28,7 @@ impl Connection {
         if self.is_connected() {
             return ConnectionState::Open;
         }
-        if self.shared.is_gone() {
+        if self.shared.outbox.is_gone() {
             return ConnectionState::Closed;
         }
         match self.shared.ending() {

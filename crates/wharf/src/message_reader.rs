@@ -37,7 +37,7 @@ impl Connection {
     /// # }
     /// ```
     pub async fn recv_reader(&self) -> Option<MessageReader> {
-        let beginning = self.shared.inbox.take(State::beginning, || self.shared.wake_driver()).await?;
+        let beginning = self.shared.take(State::beginning).await?;
         Some(MessageReader::new(self.clone(), beginning))
     }
 }
@@ -115,7 +115,7 @@ impl MessageReader {
 
     fn take(&mut self, fragment: Option<(Bytes, bool)>) {
         let Some((payload, is_last)) = fragment else {
-            self.connection.shared.inbox.give_back();
+            self.connection.shared.give_back();
             self.rest = Rest::Lost { is_streams_end: false };
             return;
         };
@@ -140,13 +140,13 @@ fn next_fragment(
 ) -> Poll<Option<(Bytes, bool)>> {
     let shared = &connection.shared;
     if waiting.is_none()
-        && let Poll::Ready(fragment) = shared.inbox.try_take(State::fragment, || shared.wake_driver())
+        && let Poll::Ready(fragment) = shared.try_take(State::fragment)
     {
         return Poll::Ready(fragment);
     }
     let future = waiting.get_or_insert_with(|| {
         let shared = shared.clone();
-        Box::pin(async move { shared.inbox.take(State::fragment, || shared.wake_driver()).await })
+        Box::pin(async move { shared.take(State::fragment).await })
     });
     let fragment = ready!(future.as_mut().poll(cx));
     *waiting = None;
@@ -189,7 +189,7 @@ impl Stream for MessageReader {
 impl Drop for MessageReader {
     fn drop(&mut self) {
         if matches!(self.rest, Rest::Fragments(_)) {
-            self.connection.shared.inbox.give_back();
+            self.connection.shared.give_back();
         }
     }
 }

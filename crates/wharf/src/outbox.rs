@@ -1,12 +1,13 @@
 //! What waits to be sent on a connection: bounded, and shared by every handle on it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 
 use crate::error::{ControlError, SendFrameError, TrySendError};
+use crate::options::Options;
 use crate::proto::connection::{Frame, FrameSequence, PreparedMessage, RawFrame};
 use crate::proto::frame::Opcode;
 use crate::proto::{Close, CloseCode, Message, ProtocolError};
@@ -92,14 +93,23 @@ pub(crate) struct Outbox {
     state: Mutex<State>,
     /// Whether there are commands. Changed only under the lock.
     has_commands: AtomicBool,
-    /// Told whenever room was made or the connection can send no more.
+    /// Made by the first who waits, because few connections have anybody who does.
+    waiting: OnceLock<Box<Waiting>>,
+    options: Arc<Options>,
+}
+
+/// Those who wait. Whatever they wait for is changed under the lock, and looked at under it after this was made: whoever
+/// changes it and finds nothing here has nobody to tell.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Told whenever room was made, the connection can send no more, or has ended.
     room: Notify,
-    /// Bytes of weight at which the outbox counts as full.
-    limit: usize,
+    /// Told when the driver is gone.
+    gone: Notify,
 }
 
 #[derive(Debug)]
-struct State {
+pub(crate) struct State {
     commands: Vec<Command>,
     /// The weight of `commands`.
     queued: usize,
@@ -126,7 +136,7 @@ enum Phase {
 }
 
 impl Outbox {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(options: Arc<Options>) -> Self {
         let state = State {
             commands: Vec::new(),
             queued: 0,
@@ -138,7 +148,7 @@ impl Outbox {
             unfinished: Unfinished::Frames(FrameSequence::default()),
         };
         let has_commands = AtomicBool::new(false);
-        Self { state: Mutex::new(state), has_commands, room: Notify::new(), limit }
+        Self { state: Mutex::new(state), has_commands, waiting: OnceLock::new(), options }
     }
 
     /// Queues a message: whether the driver is to be woken.
@@ -154,7 +164,7 @@ impl Outbox {
         if state.phase != Phase::Open {
             return Err(TrySendError::Closed(message));
         }
-        if !state.admits(Turn::Message, self.limit) {
+        if !state.admits(Turn::Message, self.limit()) {
             return Err(TrySendError::Full(message));
         }
         Ok(self.push(&mut state, command(message)))
@@ -163,7 +173,7 @@ impl Outbox {
     /// Queues a message that goes to many, if there is room: whether the driver is to be woken, or `None`.
     pub(crate) fn try_send_to_many(&self, command: Command) -> Option<bool> {
         let mut state = self.lock();
-        (state.phase == Phase::Open && state.admits(Turn::Message, self.limit))
+        (state.phase == Phase::Open && state.admits(Turn::Message, self.limit()))
             .then(|| self.push(&mut state, command))
     }
 
@@ -183,7 +193,7 @@ impl Outbox {
             return Ok(self.close(close));
         }
         let was_unfinished = state.is_within_message();
-        let has_room = state.admits(turn_of(&frame), self.limit);
+        let has_room = state.admits(turn_of(&frame), self.limit());
         match &mut state.unfinished {
             _ if opcode.is_control() => {}
             Unfinished::Frames(sequence) if has_room => sequence.check(&frame)?,
@@ -205,7 +215,7 @@ impl Outbox {
         if state.phase != Phase::Open {
             return Err(SendFrameError::Closed(frame));
         }
-        if !state.admits(Turn::Any, self.limit) {
+        if !state.admits(Turn::Any, self.limit()) {
             return Err(SendFrameError::Full(frame));
         }
         let was_unfinished = state.is_within_message();
@@ -228,7 +238,7 @@ impl Outbox {
         if state.phase != Phase::Open {
             return Err(PartError::Closed);
         }
-        if !state.admits(turn_of_part(is_begun), self.limit) {
+        if !state.admits(turn_of_part(is_begun), self.limit()) {
             return Err(PartError::Full);
         }
         let Some(last) = fragments.last() else { return Ok(false) };
@@ -268,7 +278,7 @@ impl Outbox {
         if state.phase != Phase::Open {
             return Err(ControlError::Closed);
         }
-        if !state.admits(Turn::Any, self.limit) {
+        if !state.admits(Turn::Any, self.limit()) {
             return Err(ControlError::Full);
         }
         Ok(self.push(&mut state, command))
@@ -329,12 +339,12 @@ impl Outbox {
     /// Something that the driver took will not leave.
     pub(crate) fn lose(&self) {
         self.lock().has_lost = true;
-        self.room.notify_waiters();
+        self.announce();
     }
 
     /// Waits until something can be queued, or never can again.
     pub(crate) async fn has_room(&self, turn: Turn) {
-        self.until(|state| state.phase != Phase::Open || state.admits(turn, self.limit)).await;
+        self.until(|state| state.phase != Phase::Open || state.admits(turn, self.limit())).await;
     }
 
     /// Waits until nothing waits to be sent, or what waits never will be.
@@ -381,7 +391,7 @@ impl Outbox {
         let has_drained = after == 0 && std::mem::take(&mut state.was_full);
         drop(state);
         if after < before {
-            self.room.notify_waiters();
+            self.announce();
         }
         has_drained
     }
@@ -394,6 +404,12 @@ impl Outbox {
         }
     }
 
+    /// No message can be sent any more, and none received.
+    pub(crate) fn ended(&self) {
+        self.closing();
+        self.announce();
+    }
+
     /// Nothing is left that could be sent to, or given up.
     pub(crate) fn gone(&self) {
         let mut state = self.lock();
@@ -403,6 +419,18 @@ impl Outbox {
         state.queued = 0;
         state.unsent = 0;
         self.enter(Phase::GivenUp, state);
+        if let Some(waiting) = self.waiting.get() {
+            waiting.gone.notify_waiters();
+        }
+    }
+
+    /// Waits until the driver is gone.
+    pub(crate) async fn has_gone(&self) {
+        self.until_told(|waiting| &waiting.gone, |state| state.is_gone).await;
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.lock().is_gone
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -413,15 +441,20 @@ impl Outbox {
         self.lock().waiting()
     }
 
-    pub(crate) const fn limit(&self) -> usize {
-        self.limit
+    /// Bytes of weight at which it counts as full.
+    pub(crate) fn limit(&self) -> usize {
+        self.options.config.max_buffered_amount
+    }
+
+    pub(crate) const fn options(&self) -> &Arc<Options> {
+        &self.options
     }
 
     /// The first command wakes the driver, which takes all that follow with it, unless it leaves some behind.
     #[inline]
     fn push(&self, state: &mut State, command: Command) -> bool {
         state.queued += command.weight();
-        state.was_full |= state.waiting() >= self.limit;
+        state.was_full |= state.waiting() >= self.limit();
         state.commands.push(command);
         self.has_commands.store(true, Ordering::Release);
         state.commands.len() == 1 || matches!(state.unfinished, Unfinished::Handlers)
@@ -430,7 +463,7 @@ impl Outbox {
     fn enter(&self, phase: Phase, mut state: MutexGuard<'_, State>) {
         state.phase = phase;
         drop(state);
-        self.room.notify_waiters();
+        self.announce();
     }
 
     /// Tells those who wait for the end of a message that was not finished.
@@ -438,14 +471,27 @@ impl Outbox {
         let has_ended = was_unfinished && !state.is_within_message();
         drop(state);
         if has_ended {
-            self.room.notify_waiters();
+            self.announce();
         }
     }
 
-    async fn until(&self, is_met: impl Fn(&State) -> bool) {
+    fn announce(&self) {
+        if let Some(waiting) = self.waiting.get() {
+            waiting.room.notify_waiters();
+        }
+    }
+
+    pub(crate) async fn until(&self, is_met: impl Fn(&State) -> bool) {
+        self.until_told(|waiting| &waiting.room, is_met).await;
+    }
+
+    async fn until_told(&self, by: impl Fn(&Waiting) -> &Notify, is_met: impl Fn(&State) -> bool) {
+        if is_met(&self.lock()) {
+            return;
+        }
         loop {
             // Created before the look, so that a change between look and wait is not missed.
-            let changed = self.room.notified();
+            let changed = by(self.waiting.get_or_init(Box::default)).notified();
             if is_met(&self.lock()) {
                 return;
             }
@@ -500,10 +546,16 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+    use crate::config::ServerConfig;
+
+    fn outbox(limit: usize) -> Outbox {
+        let config = ServerConfig::default().max_buffered_amount(limit);
+        Outbox::new(Arc::new(Options::new(config).unwrap()))
+    }
 
     #[test]
     fn c10_1_a_full_outbox_hands_the_message_back() {
-        let outbox = Outbox::new(100);
+        let outbox = outbox(100);
         assert_eq!(
             outbox.try_send("x".repeat(200).into(), Command::Send),
             Ok(true),
@@ -515,7 +567,7 @@ mod tests {
 
     #[test]
     fn the_driver_is_woken_once_however_many_sends_follow() {
-        let outbox = Outbox::new(1000);
+        let outbox = outbox(1000);
         assert_eq!(outbox.try_send("a".into(), Command::Send), Ok(true));
         assert_eq!(outbox.try_send("b".into(), Command::Send), Ok(false));
         assert_eq!(outbox.take().len(), 2);
@@ -524,7 +576,7 @@ mod tests {
 
     #[test]
     fn what_the_driver_took_counts_until_it_is_written() {
-        let outbox = Outbox::new(100);
+        let outbox = outbox(100);
         outbox.try_send("x".repeat(200).into(), Command::Send).unwrap();
         outbox.take();
         assert!(matches!(outbox.try_send("y".into(), Command::Send), Err(TrySendError::Full(_))));
@@ -536,7 +588,7 @@ mod tests {
 
     #[test]
     fn c2_4_a_send_after_close_is_an_error() {
-        let outbox = Outbox::new(100);
+        let outbox = outbox(100);
         outbox.close(Close::EMPTY);
         assert_eq!(outbox.try_send("late".into(), Command::Send), Err(TrySendError::Closed("late".into())));
         assert!(!outbox.close(Close::EMPTY), "the first code stands");
@@ -544,7 +596,7 @@ mod tests {
 
     #[test]
     fn what_was_sent_before_a_close_drains_behind_it() {
-        let outbox = Outbox::new(100);
+        let outbox = outbox(100);
         outbox.try_send("x".into(), Command::Send).unwrap();
         outbox.close(Close::EMPTY);
         outbox.take();
@@ -555,7 +607,7 @@ mod tests {
 
     #[test]
     fn c6_4_a_drop_of_what_is_gone_queues_nothing() {
-        let outbox = Outbox::new(100);
+        let outbox = outbox(100);
         outbox.gone();
         assert!(!outbox.drop_connection(CloseCode::NORMAL, None, true));
         assert_eq!(outbox.take().len(), 0);

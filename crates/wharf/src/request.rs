@@ -132,7 +132,7 @@ impl Request {
     /// [`AcceptError`]: decided before, or the answer may not be sent, such as a subprotocol that was not offered;
     /// then the client gets 500.
     pub fn accept(self, accept: Accept) -> Result<Connection, AcceptError> {
-        self.accept_into(accept, |_| Receiver::Queue)
+        self.accept_into(accept, Receiver::Queue)
     }
 
     /// Accepts, and gives all that is received to `handler`.
@@ -140,10 +140,7 @@ impl Request {
     /// # Errors
     /// As for [`accept`](Self::accept).
     pub fn accept_with(self, accept: Accept, handler: impl Handler) -> Result<Connection, AcceptError> {
-        self.accept_into(accept, |connection| Receiver::Handler {
-            handler: Box::new(handler),
-            connection: connection.clone(),
-        })
+        self.accept_into(accept, Receiver::Handler(Box::new(handler)))
     }
 
     /// Rejects: the client gets the status, by default 403, and TCP ends.
@@ -279,11 +276,7 @@ impl Request {
         self.accept(accept)
     }
 
-    fn accept_into(
-        mut self,
-        accept: Accept,
-        receiver: impl FnOnce(&Connection) -> Receiver,
-    ) -> Result<Connection, AcceptError> {
+    fn accept_into(mut self, accept: Accept, receiver: Receiver) -> Result<Connection, AcceptError> {
         let decide = self.decision.take().ok_or(AcceptError::AlreadyDecided)?;
         let compression = self.negotiate_compression();
         let answer = match self.answer(&accept, compression.as_ref()) {
@@ -303,15 +296,13 @@ impl Request {
             compression: compression.as_ref().map(|negotiated| negotiated.agreed),
             is_server: true,
             version: self.handshake.version,
-            remote_address: self.addresses.remote_address.as_str().into(),
+            remote_address: (addresses.len() > 1).then(|| self.addresses.remote_address.as_str().into()),
             forwarded_for: if addresses.len() > 1 { addresses.into() } else { Box::default() },
             socket: self.addresses.socket,
         };
         let options = self.options.clone();
-        let shared =
-            Arc::new(Shared::new(self.host.next_id(), opening, &options.config, options.core.clone()));
+        let shared = Arc::new(Shared::new(self.host.next_id(), opening, receiver.receives(), &options));
         let connection = Connection::new(shared.clone());
-        let receiver = receiver(&connection);
         self.host.request_accepted(self.id(), &shared);
         let owner = self.host.clone().as_owner();
         let launch = Launch { shared, owner, receiver: Some(receiver), options, compression };

@@ -59,7 +59,7 @@ pub struct Client {
 }
 
 struct Inner {
-    options: Options,
+    options: Arc<Options>,
     settings: Settings,
     next_id: AtomicU64,
 }
@@ -72,7 +72,7 @@ impl Client {
     pub fn new(config: ClientConfig) -> Result<Self, ConfigError> {
         config.validate()?;
         let inner = Inner {
-            options: Options::new(config.of_connections())?,
+            options: Arc::new(Options::new(config.of_connections())?),
             settings: Settings::new(config),
             next_id: AtomicU64::new(0),
         };
@@ -100,7 +100,7 @@ impl Client {
         R: TryInto<ConnectRequest>,
         ConnectError: From<R::Error>,
     {
-        self.open(request.try_into()?, |_| Receiver::Queue).await
+        self.open(request.try_into()?, Receiver::Queue).await
     }
 
     /// [`connect`](Self::connect)s, and gives all that is received to `handler`.
@@ -114,40 +114,32 @@ impl Client {
         R: TryInto<ConnectRequest>,
         ConnectError: From<R::Error>,
     {
-        let receiver = |connection: &Connection| Receiver::Handler {
-            handler: Box::new(handler),
-            connection: connection.clone(),
-        };
-        self.open(request.try_into()?, receiver).await
+        self.open(request.try_into()?, Receiver::Handler(Box::new(handler))).await
     }
 
     /// A connection, a handshake, and its answer (RFC 6455 §4.1).
-    async fn open(
-        &self,
-        request: ConnectRequest,
-        receiver: impl FnOnce(&Connection) -> Receiver,
-    ) -> Result<Connection, ConnectError> {
+    async fn open(&self, request: ConnectRequest, receiver: Receiver) -> Result<Connection, ConnectError> {
         // Boxed, so that the futures of users do not grow by all of its stages.
         let opened = Box::pin(self.inner.settings.open(request, &self.inner.options)).await?;
         Ok(self.start(opened, receiver))
     }
 
     /// Starts the connection's own task.
-    fn start(&self, opened: Opened, receiver: impl FnOnce(&Connection) -> Receiver) -> Connection {
-        let Options { config, core, .. } = &self.inner.options;
+    fn start(&self, opened: Opened, receiver: Receiver) -> Connection {
+        let Options { config, core, .. } = self.inner.options.as_ref();
+        let ip = opened.peer.ip();
         let opening = Opening {
             protocol: opened.protocol.map(Into::into),
             compression: opened.compression.as_ref().map(|negotiated| negotiated.agreed),
             is_server: false,
             version: opened.version,
-            remote_address: opened.peer.ip().to_string().into(),
+            remote_address: (ip != ip.to_canonical()).then(|| ip.to_string().into()),
             forwarded_for: Box::default(),
             socket: opened.peer,
         };
         let id = self.inner.next_id.fetch_add(1, Ordering::Relaxed);
-        let shared = Arc::new(Shared::new(id, opening, config, core.clone()));
+        let shared = Arc::new(Shared::new(id, opening, receiver.receives(), &self.inner.options));
         let connection = Connection::new(shared.clone());
-        let receiver = receiver(&connection);
         // A socket that refuses an option is about to fail, and the driver will find that.
         let _ = socket::configure(opened.stream.tcp(), config);
         let now = tokio::time::Instant::now().into_std();

@@ -22,7 +22,7 @@ pub(crate) use receiver::Receiver;
 pub(crate) use teardown::never_opened;
 pub(crate) use transport::{Direct, Stream, Transport, WriteParts};
 
-use crate::connection::{Owner, Shared};
+use crate::connection::{Connection, Owner, Shared};
 use crate::flush::Flushes;
 use crate::outbox::Command;
 use crate::proto;
@@ -38,7 +38,7 @@ use timer::Timer;
 pub(crate) struct Driver<S> {
     core: proto::Connection,
     stream: S,
-    shared: Arc<Shared>,
+    connection: Connection,
     /// Taken when it has been told that the connection is gone.
     owner: Option<Arc<dyn Owner>>,
     receiver: Receiver,
@@ -103,7 +103,7 @@ impl<S: Transport> Driver<S> {
         Self {
             core,
             stream,
-            shared,
+            connection: Connection::new(shared),
             owner: Some(owner),
             receiver,
             backlog: Backlog::of(already_read),
@@ -157,7 +157,7 @@ impl<S: Transport> Driver<S> {
                 return self.end(cx, &mut buffers.read, now);
             }
             if !self.core.is_open() {
-                self.shared.closing();
+                self.connection.shared.closing();
             }
             let has_new_room = !may_read && self.may_read(now);
             if received.is_pending() && !has_new_room {
@@ -179,7 +179,7 @@ impl<S: Transport> Driver<S> {
     /// Does what the handles asked for.
     fn run_commands(&mut self, now: Instant) {
         let (core, output, written) = (&mut self.core, &mut self.output, self.written);
-        let commands = self.shared.outbox.take();
+        let commands = self.connection.shared.outbox.take();
         if commands.is_empty() {
             return;
         }
@@ -219,7 +219,7 @@ impl<S: Transport> Driver<S> {
             has_lost |= sent.is_err();
         }
         if has_lost {
-            self.shared.outbox.lose();
+            self.connection.shared.outbox.lose();
         }
     }
 
@@ -230,10 +230,10 @@ impl<S: Transport> Driver<S> {
             // answers the core bounds.
             return self.core.ending().is_none();
         }
-        let is_held = self.shared.is_paused()
+        let is_held = self.connection.shared.is_paused()
             || matches!(self.receiver, Receiver::Queue)
-                && self.shared.inbox.is_holding()
-                && self.shared.has_handles();
+                && self.connection.shared.is_inbox_holding()
+                && self.connection.shared.has_handles();
         if is_held != self.is_reading_held {
             self.is_reading_held = is_held;
             self.core.reading_paused(is_held, now);
@@ -245,7 +245,7 @@ impl<S: Transport> Driver<S> {
     /// through the outbox, which has its own bound: two ends that both send much and read all the while must not wait for
     /// each other.
     fn has_room_for_answers(&self) -> bool {
-        matches!(self.receiver, Receiver::Queue) || self.unsent() < self.shared.outbox.limit()
+        matches!(self.receiver, Receiver::Queue) || self.unsent() < self.connection.shared.outbox.limit()
     }
 
     /// Reads once and handles all that came. Pending: nothing came, and the task is woken when something does.
@@ -276,8 +276,8 @@ impl<S: Transport> Driver<S> {
     /// Handles what one read brought, up to where the application holds: how many bytes are left.
     fn handle(&mut self, cx: &Context<'_>, bytes: &mut [u8], inflated: &mut Vec<u8>, now: Instant) -> usize {
         let mut input = Input::new(bytes);
-        let Self { receiver, core, output, shared, stream, written, .. } = self;
-        let surroundings = Surroundings { core, output, written: *written, shared, now };
+        let Self { receiver, core, output, connection, stream, written, .. } = self;
+        let surroundings = Surroundings { core, output, written: *written, connection, now };
         receiver.receive(&mut input, inflated, surroundings, &mut Direct { stream, waker: cx.waker() });
         // Owed also where the application holds the next event back.
         self.core.settle_pong(&mut self.output);
@@ -293,7 +293,7 @@ impl<S: Transport> Driver<S> {
             self.write_output(cx, now);
             if self.unsent() != self.told_unsent {
                 self.told_unsent = self.unsent();
-                self.was_output_full |= self.shared.outbox.set_unsent(self.told_unsent);
+                self.was_output_full |= self.connection.shared.outbox.set_unsent(self.told_unsent);
             }
             if !self.was_output_full || !self.output.is_empty() || !self.core.is_open() {
                 return;
@@ -306,7 +306,7 @@ impl<S: Transport> Driver<S> {
 
     fn write_output(&mut self, cx: &mut Context<'_>, now: Instant) {
         while !self.output.is_empty() {
-            self.was_output_full |= self.unsent() >= self.shared.outbox.limit();
+            self.was_output_full |= self.unsent() >= self.connection.shared.outbox.limit();
             let written = match self.write_once(cx) {
                 Ok(written) => written,
                 Err(error) => {
@@ -363,13 +363,13 @@ impl<S: Transport> Driver<S> {
     fn lose_output(&mut self) {
         self.output.clear();
         self.written = 0;
-        self.shared.outbox.lose();
+        self.connection.shared.outbox.lose();
         self.flushes = None;
     }
 
     fn receiver_and_surroundings(&mut self, now: Instant) -> (&mut Receiver, Surroundings<'_>) {
-        let Self { receiver, core, output, written, shared, .. } = self;
-        (receiver, Surroundings { core, output, written: *written, shared, now })
+        let Self { receiver, core, output, written, connection, .. } = self;
+        (receiver, Surroundings { core, output, written: *written, connection, now })
     }
 }
 
@@ -379,7 +379,7 @@ impl<S: Transport> Future for Driver<S> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         if !this.is_connected {
-            this.shared.driver_runs(cx.waker());
+            this.connection.shared.driver_runs(cx.waker());
         }
         let now = tokio::time::Instant::now().into_std();
         // A handler is code of the user's; its panic is to end this connection, and to be told as such.
@@ -387,7 +387,7 @@ impl<S: Transport> Future for Driver<S> {
             .unwrap_or_else(|_| {
                 this.receiver = Receiver::Queue;
                 this.is_connected = true;
-                this.shared.outbox.drop_connection(CloseCode::INTERNAL_SERVER_ERROR, None, true);
+                this.connection.shared.outbox.drop_connection(CloseCode::INTERNAL_SERVER_ERROR, None, true);
                 Buffers::borrow(|buffers| this.turn(cx, buffers, now))
             })
     }
@@ -399,8 +399,8 @@ impl<S> Drop for Driver<S> {
         if let Some(owner) = self.owner.take() {
             let cut_off = || Ending::Lost(Cause::Transport("the runtime ended".into()));
             let ending = self.core.ending().cloned().unwrap_or_else(cut_off);
-            self.shared.ended(&ending);
-            teardown::tell(&self.shared, owner.as_ref(), &mut self.receiver, &ending);
+            self.connection.shared.ended(&ending);
+            teardown::tell(&self.connection, owner.as_ref(), &mut self.receiver, &ending);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::WriteParts;
-use crate::connection::{Connection, Shared};
+use crate::connection::{Connection, Receives, Shared};
 use crate::handler::{Context, Handler};
 use crate::inbox::{Filling, Unread};
 use crate::proto;
@@ -15,7 +15,7 @@ pub(crate) enum Receiver {
     /// Messages wait until somebody takes them.
     Queue,
     /// Messages are lent as they come.
-    Handler { handler: Box<dyn Handler>, connection: Connection },
+    Handler(Box<dyn Handler>),
 }
 
 /// What a receiver can reach while it is told something.
@@ -24,32 +24,39 @@ pub(super) struct Surroundings<'a> {
     pub(super) output: &'a mut Vec<u8>,
     /// How much of the output's front has been written.
     pub(super) written: usize,
-    pub(super) shared: &'a Shared,
+    pub(super) connection: &'a Connection,
     pub(super) now: Instant,
 }
 
-impl<'a> Surroundings<'a> {
-    fn into_context(self, connection: &'a Connection) -> Context<'a> {
-        let Self { core, output, written, now, .. } = self;
-        Context { core, output, written, connection, now, direct: None }
+impl<'a> From<Surroundings<'a>> for Context<'a> {
+    fn from(surroundings: Surroundings<'a>) -> Self {
+        let Surroundings { core, output, written, connection, now } = surroundings;
+        Self { core, output, written, connection, now, direct: None }
     }
 }
 
 impl Receiver {
+    pub(crate) const fn receives(&self) -> Receives {
+        match self {
+            Self::Queue => Receives::Handles,
+            Self::Handler(_) => Receives::Handler,
+        }
+    }
+
     pub(super) fn connect(&mut self, surroundings: Surroundings<'_>) {
-        if let Self::Handler { handler, connection } = self {
-            handler.connect(&mut surroundings.into_context(connection));
+        if let Self::Handler(handler) = self {
+            handler.connect(&mut surroundings.into());
         }
     }
 
     pub(super) fn drain(&mut self, surroundings: Surroundings<'_>) {
-        if let Self::Handler { handler, connection } = self {
-            handler.drain(&mut surroundings.into_context(connection));
+        if let Self::Handler(handler) = self {
+            handler.drain(&mut surroundings.into());
         }
     }
 
-    pub(super) fn close(&mut self, ending: &Ending) {
-        if let Self::Handler { handler, connection } = self {
+    pub(super) fn close(&mut self, connection: &Connection, ending: &Ending) {
+        if let Self::Handler(handler) = self {
             if let Ending::Lost(cause @ Cause::Transport(_)) = ending {
                 handler.error(connection, cause);
             }
@@ -62,12 +69,18 @@ impl Receiver {
         &mut self,
         input: &mut Input<'_>,
         inflated: &mut Vec<u8>,
-        Surroundings { core, output, written, shared, now }: Surroundings<'_>,
+        Surroundings { core, output, written, connection, now }: Surroundings<'_>,
         direct: &mut dyn WriteParts,
     ) {
+        let shared = connection.shared.as_ref();
         match self {
             Self::Queue => {
-                let mut inbox = shared.inbox.filling();
+                let Some(inbox) = shared.inbox() else {
+                    // Its handler has panicked: nobody could ever take it.
+                    while core.receive(input, inflated, output, now).is_some() {}
+                    return;
+                };
+                let mut inbox = inbox.filling();
                 while let Some(event) = core.receive(input, inflated, output, now) {
                     if !queue(event, shared, &mut inbox) || shared.is_paused() {
                         break;
@@ -76,7 +89,7 @@ impl Receiver {
                 // Those who wait are woken once a read, not once a message.
                 inbox.end();
             }
-            Self::Handler { handler, connection } => {
+            Self::Handler(handler) => {
                 let limit = shared.outbox.limit();
                 while let Some(event) = core.receive(input, inflated, output, now) {
                     let direct: &mut dyn WriteParts = &mut *direct;

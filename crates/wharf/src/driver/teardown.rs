@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::io::ReadBuf;
 
 use super::{Driver, Receiver, Transport};
-use crate::connection::{Owner, Shared};
+use crate::connection::{Connection, Owner, Shared};
 use crate::proto::connection::{self, Cause, Ending};
 
 /// How far the end of a connection has come.
@@ -30,7 +30,7 @@ impl<S: Transport> Driver<S> {
         let Some(ending) = self.core.ending().cloned() else { return Poll::Pending };
         if self.teardown == Teardown::NotBegun {
             self.teardown = Teardown::Sending;
-            self.shared.ended(&ending);
+            self.connection.shared.ended(&ending);
         }
         let is_late = self.is_given_up || self.core.next_deadline().is_none_or(|(until, _)| until <= now);
         let is_prompt = ending.teardown() == connection::Teardown::Prompt;
@@ -88,7 +88,7 @@ impl<S: Transport> Driver<S> {
     /// Tells everybody, once.
     fn tell(&mut self, ending: &Ending) {
         if let Some(owner) = self.owner.take() {
-            tell(&self.shared, owner.as_ref(), &mut self.receiver, ending);
+            tell(&self.connection, owner.as_ref(), &mut self.receiver, ending);
         }
     }
 }
@@ -97,13 +97,13 @@ impl<S: Transport> Driver<S> {
 pub(crate) fn never_opened(shared: &Arc<Shared>, owner: &dyn Owner, mut receiver: Receiver) {
     let ending = Ending::Lost(Cause::BeforeHandshake);
     shared.ended(&ending);
-    tell(shared, owner, &mut receiver, &ending);
+    tell(&Connection::new(shared.clone()), owner, &mut receiver, &ending);
 }
 
 /// Tells the server that the connection is gone, then those who wait for it, then its handler: last, because it is code
 /// of the user's, which may panic.
-pub(super) fn tell(shared: &Arc<Shared>, owner: &dyn Owner, receiver: &mut Receiver, ending: &Ending) {
-    owner.connection_gone(shared, ending);
-    shared.gone();
-    receiver.close(ending);
+pub(super) fn tell(connection: &Connection, owner: &dyn Owner, receiver: &mut Receiver, ending: &Ending) {
+    owner.connection_gone(&connection.shared, ending);
+    connection.shared.gone();
+    receiver.close(connection, ending);
 }

@@ -16,7 +16,7 @@ use tokio::io::DuplexStream;
 
 use super::{Driver, Receiver, Transport};
 use crate::config::ServerConfig;
-use crate::connection::{Connection, Opening, Owner, Shared};
+use crate::connection::{Connection, Opening, Owner, Receives, Shared};
 use crate::options::Options;
 use crate::proto;
 use crate::proto::connection::Ending;
@@ -43,7 +43,7 @@ struct Pair {
 impl Pair {
     /// Needs the context of a runtime, for its clock. The stream between the two holds `capacity` bytes each way.
     fn open(config: ServerConfig, capacity: usize) -> Self {
-        let options = Options::new(config).unwrap();
+        let options = Arc::new(Options::new(config).unwrap());
         let now = tokio::time::Instant::now().into_std();
         let (servers, clients) = tokio::io::duplex(capacity);
         let server = proto::Connection::server(options.core.clone(), now);
@@ -55,7 +55,7 @@ impl Pair {
 }
 
 fn end(
-    options: &Options,
+    options: &Arc<Options>,
     core: proto::Connection,
     stream: DuplexStream,
 ) -> (Connection, Driver<DuplexStream>) {
@@ -64,11 +64,11 @@ fn end(
         compression: None,
         is_server: true,
         version: Version::V13,
-        remote_address: "peer".into(),
+        remote_address: Some("peer".into()),
         forwarded_for: Box::default(),
         socket: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
     };
-    let shared = Arc::new(Shared::new(0, opening, &options.config, options.core.clone()));
+    let shared = Arc::new(Shared::new(0, opening, Receives::Handles, options));
     let driver = Driver::new(core, stream, Vec::new(), shared.clone(), Arc::new(Nobody), Receiver::Queue);
     (Connection::new(shared), driver)
 }
