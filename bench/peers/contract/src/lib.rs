@@ -2,10 +2,12 @@
 //! contract.
 
 mod batches;
+mod corked;
 mod options;
 mod server;
 
 pub use batches::echo_in_batches;
+pub use corked::Corked;
 pub use options::{Mode, Options, not_possible};
 pub use server::{Ended, Peer, Stream, run};
 
