@@ -37,7 +37,7 @@ pub(crate) const REFERENCE: &str = "uWebSockets";
 /// Echoes bytes, without handshake or frames.
 pub(crate) const RAW: &str = "raw tokio";
 
-pub(crate) const SERVERS: [Server; 18] = [
+pub(crate) const SERVERS: [Server; 19] = [
     server("wharf, handler", Kind::Wharf("handler")),
     server("wharf, recv and send", Kind::Wharf("task")),
     server(REFERENCE, Kind::UWebSockets),
@@ -55,6 +55,7 @@ pub(crate) const SERVERS: [Server; 18] = [
     server("axum", Kind::Rust("axum")),
     batched("axum, batched", Kind::Rust("axum")),
     server("node ws", Kind::Node("ws.mjs")),
+    batched("node ws, batched", Kind::Node("ws.mjs")),
     server("node websocket", Kind::Node("websocket.mjs")),
 ];
 
@@ -81,7 +82,8 @@ impl Server {
             Kind::UWebSockets => Command::new(peers.join("uwebsockets/build")),
             Kind::Rust(package) => {
                 let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-                command.args(["build", "--release", "--locked", "--package", package, "--manifest-path"]);
+                command.args(["build", "--release", "--locked", "--package", &format!("peer-{package}")]);
+                command.arg("--manifest-path");
                 command.arg(peers.join("Cargo.toml")).env("CARGO_TARGET_DIR", peers.join("target"));
                 command
             }

@@ -1,9 +1,7 @@
-//! tokio-tungstenite, as its `examples/echo-server.rs` shows it.
-
-use std::future::ready;
+//! tokio-tungstenite, as its `examples/autobahn-server.rs` shows it; batched, as its `examples/echo-server.rs` does.
 
 use contract::{Ended, Mode, Options, Peer, Stream, echo_in_batches, run};
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{SinkExt, TryStreamExt};
 use tokio_tungstenite::accept_async;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -25,9 +23,13 @@ impl Peer for Tungstenite {
         if self.is_batched {
             return Ok(echo_in_batches(socket, is_answered).await?);
         }
-        let (write, read) = socket.split();
-        // `forward` flushes when nothing more is there to read: it gathers answers, too.
-        Ok(read.try_filter(|message| ready(is_answered(message))).forward(write).await?)
+        let mut socket = socket;
+        while let Some(message) = socket.try_next().await? {
+            if is_answered(&message) {
+                socket.send(message).await?;
+            }
+        }
+        Ok(())
     }
 }
 
