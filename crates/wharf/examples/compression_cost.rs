@@ -5,9 +5,9 @@
 //! Each peer is a command that prints `HOST:PORT` and echoes there, compressed and without takeover:
 //!
 //! ```sh
-//! npm ci --prefix bench/peers/ws
+//! npm ci --prefix bench/peers/node
 //! bench/peers/uwebsockets/build
-//! cargo run --release -p wharf --example compression_cost target/peers/uwebsockets-echo "node bench/peers/ws/echo.mjs 6"
+//! cargo run --release -p wharf --example compression_cost "bench/peers/uwebsockets/target/uwebsockets echo --deflate" "node bench/peers/node/ws.mjs echo --deflate"
 //! ```
 //!
 //! wharf serves in a process of its own, on one thread. 16 connections each keep one message in flight; servers take turns

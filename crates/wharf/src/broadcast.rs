@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::connection::Connection;
+use crate::connection::Shared;
 use crate::outbox::Command;
 use crate::proto::Message;
 use crate::proto::connection::{Config, PreparedMessage};
@@ -44,12 +44,12 @@ impl ToMany {
         Self { may_compress: false, ..Self::new(message) }
     }
 
-    pub(crate) fn send_to(mut self, connections: &[Connection]) -> Broadcast {
+    pub(crate) fn send_to(mut self, connections: &[Arc<Shared>]) -> Broadcast {
         let mut reach = Broadcast::default();
         for connection in connections {
             if connection.try_send_to_many(self.command_for(connection)) {
                 reach.sent += 1;
-            } else if connection.is_connected() {
+            } else if connection.outbox.is_open() {
                 reach.full += 1;
             }
         }
@@ -57,7 +57,7 @@ impl ToMany {
     }
 
     /// Made before the connection's outbox is looked at, which is locked meanwhile: compressing takes its time.
-    fn command_for(&mut self, connection: &Connection) -> Command {
+    fn command_for(&mut self, connection: &Shared) -> Command {
         let form = match connection.sends_compressed().filter(|_| self.may_compress) {
             None => Form::Plain,
             Some(agreed) if agreed.context_takeover => return Command::SendShared(self.message.clone()),

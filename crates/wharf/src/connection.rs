@@ -398,23 +398,6 @@ impl Connection {
         self.shared.outbox.limit()
     }
 
-    pub(crate) fn core_config(&self) -> &Arc<Config> {
-        &self.shared.outbox.options().core
-    }
-
-    /// How what is sent is compressed, if it is.
-    pub(crate) fn sends_compressed(&self) -> Option<Direction> {
-        let Shared { compression, is_server, .. } = self.shared.as_ref();
-        compression.map(|agreed| if *is_server { agreed.server } else { agreed.client })
-    }
-
-    /// Queues a message that goes to many: whether there was room.
-    pub(crate) fn try_send_to_many(&self, command: Command) -> bool {
-        let wake = self.shared.outbox.try_send_to_many(command);
-        self.wake_if(wake == Some(true));
-        wake.is_some()
-    }
-
     fn control(&self, payload: Bytes, command: impl FnOnce(Bytes) -> Command) -> Result<(), ControlError> {
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return Err(ControlError::PayloadTooLong { length: payload.len() });
@@ -542,6 +525,25 @@ impl Shared {
     /// Whether the driver is to hold reading, because the inbox is full.
     pub(crate) fn is_inbox_holding(&self) -> bool {
         self.inbox().is_some_and(Inbox::is_holding)
+    }
+
+    pub(crate) fn core_config(&self) -> &Arc<Config> {
+        &self.outbox.options().core
+    }
+
+    /// How what is sent is compressed, if it is.
+    pub(crate) fn sends_compressed(&self) -> Option<Direction> {
+        let Self { compression, is_server, .. } = self;
+        compression.map(|agreed| if *is_server { agreed.server } else { agreed.client })
+    }
+
+    /// Queues a message that goes to many: whether there was room.
+    pub(crate) fn try_send_to_many(&self, command: Command) -> bool {
+        let wake = self.outbox.try_send_to_many(command);
+        if wake == Some(true) {
+            self.wake_driver();
+        }
+        wake.is_some()
     }
 
     /// The driver runs, in a task of its own, and is woken by `waker` from now on.

@@ -36,7 +36,7 @@ impl Connection {
     /// # }
     /// ```
     pub fn message_writer(&self, kind: MessageKind) -> MessageWriter {
-        let threshold = self.core_config().fragmentation_threshold;
+        let threshold = self.shared.core_config().fragmentation_threshold;
         MessageWriter {
             connection: self.clone(),
             kind,
@@ -287,8 +287,8 @@ impl MessageWriter {
     /// Whether the message is compressed, now that its first fragment is known: one that ends below the threshold is not.
     fn decide_compression(&self, fin: bool, len: usize) -> Compression {
         let compressor = || {
-            let config = self.connection.core_config().deflate.as_ref()?;
-            let agreed = self.connection.sends_compressed()?;
+            let config = self.connection.shared.core_config().deflate.as_ref()?;
+            let agreed = self.connection.shared.sends_compressed()?;
             let is_worth_it = !fin || len >= config.threshold;
             is_worth_it.then(|| PartsCompressor::new(config, agreed.window_bits)).flatten()
         };

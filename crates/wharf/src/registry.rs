@@ -17,7 +17,7 @@ use crate::request::{Decision, Host};
 
 #[derive(Default)]
 pub(crate) struct Registry {
-    connections: Mutex<BTreeMap<u64, Arc<Shared>>>,
+    connections: Mutex<Connections>,
     /// Requests that nobody has decided.
     pending: Mutex<BTreeMap<u64, Arc<Decision>>>,
     /// The memory for compression, one for each limit that a mount has.
@@ -27,6 +27,26 @@ pub(crate) struct Registry {
     next_id: AtomicU64,
     is_shut_down: AtomicBool,
     tells_decisions: AtomicBool,
+}
+
+/// The live connections.
+#[derive(Default)]
+struct Connections {
+    by_id: BTreeMap<u64, Arc<Shared>>,
+    /// All of them, for whoever sends to all: made when it is asked for, and given up when one comes or goes.
+    everybody: Option<Arc<[Arc<Shared>]>>,
+}
+
+impl Connections {
+    fn insert(&mut self, connection: &Arc<Shared>) {
+        self.everybody = None;
+        self.by_id.insert(connection.id, connection.clone());
+    }
+
+    fn remove(&mut self, connection: &Shared) {
+        self.everybody = None;
+        self.by_id.remove(&connection.id);
+    }
 }
 
 impl Registry {
@@ -120,11 +140,17 @@ impl Registry {
 
     /// The live connections, in order of acceptance.
     pub(crate) fn connections(&self) -> Vec<Connection> {
-        lock(&self.connections).values().map(|shared| Connection::new(shared.clone())).collect()
+        lock(&self.connections).by_id.values().map(|shared| Connection::new(shared.clone())).collect()
+    }
+
+    /// The live connections, in order of acceptance, without a handle on each.
+    pub(crate) fn everybody(&self) -> Arc<[Arc<Shared>]> {
+        let Connections { by_id, everybody } = &mut *lock(&self.connections);
+        everybody.get_or_insert_with(|| by_id.values().cloned().collect()).clone()
     }
 
     pub(crate) fn connection_count(&self) -> usize {
-        lock(&self.connections).len()
+        lock(&self.connections).by_id.len()
     }
 
     pub(crate) fn pending_count(&self) -> usize {
@@ -151,7 +177,7 @@ impl Host for Registry {
 
     fn request_accepted(&self, request: u64, connection: &Arc<Shared>) {
         self.counts.accepted.increment();
-        lock(&self.connections).insert(connection.id, connection.clone());
+        lock(&self.connections).insert(connection);
         lock(&self.pending).remove(&request);
         let connection = Connection::new(connection.clone());
         let tells_decisions = self.tells_decisions();
@@ -182,7 +208,7 @@ impl Owner for Registry {
         let event = Event::Close { connection: Connection::new(connection.clone()), ending: ending.clone() };
         // Together, so that whoever sees no connection left sees its event.
         let mut connections = lock(&self.connections);
-        connections.remove(&connection.id);
+        connections.remove(connection);
         self.events.push(event);
     }
 }

@@ -549,3 +549,20 @@ async fn next_event_given_up_again_and_again_loses_nothing() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_broadcast_reaches_those_who_came_since_the_last_and_not_those_who_went() {
+    let site = Site::open().await;
+    let (mut first, _first) = site.pair().await;
+    assert_eq!(site.server.broadcast("one").sent, 1);
+    assert_eq!(first.frame().await, text("one"));
+    let (mut second, _second) = site.pair().await;
+    assert_eq!(site.server.broadcast("two").sent, 2);
+    for client in [&mut first, &mut second] {
+        assert_eq!(client.frame().await, text("two"));
+    }
+    first.reset();
+    site.closed().await;
+    assert_eq!(site.server.broadcast("three").sent, 1);
+    assert_eq!(second.frame().await, text("three"));
+}
