@@ -7,33 +7,24 @@ use crate::deflate::contexts::Contexts;
 use crate::deflate::window::Window;
 use crate::deflate::{self, Config, Direction, Negotiated};
 
-/// What was agreed on, seen from this side. Small, because every idle connection has one.
-#[derive(Debug)]
-pub(super) struct Compression {
-    sends: Direction,
-    /// What has to be kept from message to message: nothing, where neither side takes its context over.
-    contexts: Option<Box<Contexts>>,
-}
-
 impl Connection {
     /// Compresses messages, and takes compressed ones, as the opening handshake agreed (RFC 7692 §5). How, its
     /// [`Config::deflate`](super::Config::deflate) says; without that, nothing is sent compressed.
     #[must_use]
     pub fn with_deflate(mut self, negotiated: Negotiated) -> Self {
         let Negotiated { agreed, window, memory, .. } = negotiated;
-        let (sends, receives) = match self.masking_keys {
-            None => (agreed.server, agreed.client),
-            Some(_) => (agreed.client, agreed.server),
-        };
-        let keeps = sends.context_takeover || receives.context_takeover;
-        let contexts = keeps.then(|| Box::new(Contexts::new(memory, receives, window)));
-        self.compression = Some(Compression { sends, contexts });
+        let (sends, receives) =
+            if self.is_server() { (agreed.server, agreed.client) } else { (agreed.client, agreed.server) };
+        if sends.context_takeover || receives.context_takeover {
+            self.aside().contexts = Some(Box::new(Contexts::new(memory, receives, window)));
+        }
+        self.compression = Some(sends);
         self
     }
 
     /// The window of the peer's context, where it takes that over (RFC 7692 §7.2.2).
     pub(super) fn window(&mut self) -> Option<&mut Window> {
-        self.compression.as_mut().and_then(Compression::window)
+        self.contexts()?.window()
     }
 
     /// A message was compressed elsewhere: what is compressed from now on must not refer to what was before it.
@@ -52,37 +43,32 @@ impl Connection {
 
     /// When the compressor that is kept for this connection has been unused for too long.
     pub(super) fn compressor_idle_at(&self) -> Option<Instant> {
-        let contexts = self.compression.as_ref()?.contexts.as_ref()?;
+        let contexts = self.aside.as_ref()?.contexts.as_ref()?;
         contexts.idle_at(self.config.deflate.as_ref()?)
     }
 
     fn contexts(&mut self) -> Option<&mut Contexts> {
-        self.compression.as_mut()?.contexts.as_deref_mut()
+        self.aside.as_mut()?.contexts.as_deref_mut()
     }
 }
 
-impl Compression {
-    pub(super) fn window(&mut self) -> Option<&mut Window> {
-        self.contexts.as_mut()?.window()
-    }
+/// Whether a message that was compressed for a window of 2^`window_bits` bytes, and refers to no other, can be sent.
+pub(super) const fn takes(sends: Direction, window_bits: u8) -> bool {
+    !sends.context_takeover && window_bits <= sends.window_bits
+}
 
-    /// Whether a message that was compressed for a window of 2^`window_bits` bytes, and refers to no other, can be sent.
-    pub(super) const fn takes(&self, window_bits: u8) -> bool {
-        !self.sends.context_takeover && window_bits <= self.sends.window_bits
-    }
-
-    /// Compresses a message, and lends the result to `sends`; `None` where it is to go out as it is. It refers to those
-    /// before it only where that was agreed on (RFC 7692 §7.2.1).
-    pub(super) fn compress<T>(
-        &mut self,
-        config: &Config,
-        message: &[u8],
-        sends: impl FnOnce(&[u8]) -> T,
-    ) -> Option<T> {
-        let parameters = deflate::parameters_for(message, config, self.sends.window_bits)?;
-        match &mut self.contexts {
-            Some(contexts) if self.sends.context_takeover => contexts.compress(parameters, message, sends),
-            _ => deflate::compress_alone(parameters, message, sends),
-        }
+/// Compresses a message, and lends the result to `frame`; `None` where it is to go out as it is. It refers to those
+/// before it only where that was agreed on (RFC 7692 §7.2.1).
+pub(super) fn compress<T>(
+    sends: Direction,
+    contexts: Option<&mut Contexts>,
+    config: &Config,
+    message: &[u8],
+    frame: impl FnOnce(&[u8]) -> T,
+) -> Option<T> {
+    let parameters = deflate::parameters_for(message, config, sends.window_bits)?;
+    match contexts {
+        Some(contexts) if sends.context_takeover => contexts.compress(parameters, message, frame),
+        _ => deflate::compress_alone(parameters, message, frame),
     }
 }

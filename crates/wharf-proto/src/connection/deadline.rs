@@ -7,19 +7,15 @@ use super::state::{Cause, State};
 use super::{Connection, config};
 
 /// What the keepalive is waiting for (RFC 6455 §5.5.2 lets either side ping at any time).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keepalive {
     Off,
-    /// Bytes came at `since`; an interval of silence later a ping goes out.
-    Listening {
-        since: Instant,
-    },
+    /// Since bytes came; an interval of silence later a ping goes out.
+    Listening,
     /// A ping waits behind other output. The peer cannot answer what has not left, so no grace runs yet.
     PingWaiting,
-    /// The ping left at `since`; the grace runs.
-    AwaitingLife {
-        since: Instant,
-    },
+    /// Since the ping left; the grace runs.
+    AwaitingLife,
 }
 
 /// Why the driver is to wake up.
@@ -42,10 +38,10 @@ pub enum Deadline {
 impl Connection {
     /// The nearest deadline, and what it is for.
     pub fn next_deadline(&self) -> Option<(Instant, Deadline)> {
-        let stalled = self.output_waiting_since.map(|since| since + self.config.write_timeout);
+        let stalled = self.output_waiting_since().map(|since| since + self.config.write_timeout);
         let stalled = stalled.map(|at| (at, Deadline::OutputStalled));
         let idle = self.compressor_idle_at().map(|at| (at, Deadline::CompressorIdle));
-        let other = match &self.state {
+        let other = match self.state() {
             State::Open => self.keepalive_deadline(),
             State::SendingClose { until, .. } | State::AwaitingClose { until, .. } => {
                 Some((*until, Deadline::CloseUnanswered))
@@ -58,10 +54,12 @@ impl Connection {
     /// Whether the only deadline, if there is one, is the keepalive's ping: it moves away with each read, so that a timer
     /// that was armed for it before need not be looked at.
     pub fn awaits_only_a_silence(&self) -> bool {
-        matches!(self.state, State::Open)
-            && matches!(self.keepalive, Keepalive::Listening { .. } | Keepalive::Off)
-            && self.output_waiting_since.is_none()
-            && self.compressor_idle_at().is_none()
+        matches!(self.keepalive, Keepalive::Listening | Keepalive::Off)
+            && self.aside.as_ref().is_none_or(|aside| {
+                matches!(aside.state, State::Open)
+                    && aside.output_waiting_since.is_none()
+                    && self.compressor_idle_at().is_none()
+            })
     }
 
     /// Acts on every deadline that has passed at `now`, if any: a ping goes into `output`, or the connection ends.
@@ -69,10 +67,10 @@ impl Connection {
         let Some((_, deadline)) = self.next_deadline().filter(|(at, _)| *at <= now) else { return };
         match deadline {
             Deadline::Ping => self.keepalive_ping(output, now),
-            Deadline::PeerSilent => self.state.lost(Cause::PeerSilent, now),
-            Deadline::OutputStalled => self.state.lost(Cause::OutputStalled, now),
+            Deadline::PeerSilent => self.aside().state.lost(Cause::PeerSilent, now),
+            Deadline::OutputStalled => self.aside().state.lost(Cause::OutputStalled, now),
             Deadline::CompressorIdle => self.forget_sent(),
-            Deadline::CloseUnanswered => self.state.close_timed_out(now),
+            Deadline::CloseUnanswered => self.aside().state.close_timed_out(now),
             Deadline::Disconnect => {}
         }
     }
@@ -83,18 +81,23 @@ impl Connection {
         self.note_compressor(now);
         if output.is_empty() {
             // What left after a wait found room that the peer made: a sign of life.
-            if self.output_waiting_since.take().is_some() {
+            let waited = self.aside.as_mut().and_then(|aside| aside.output_waiting_since.take());
+            if waited.is_some() {
                 self.output_moved(now);
-            } else if matches!(self.keepalive, Keepalive::PingWaiting) {
-                self.keepalive = Keepalive::AwaitingLife { since: now };
+            } else if self.keepalive == Keepalive::PingWaiting {
+                self.keepalive = Keepalive::AwaitingLife;
+                self.keepalive_since = now;
             }
-            self.state.output_has_left();
-            self.settle_pong(output);
-        } else if moved && self.output_waiting_since.is_some() {
-            self.output_waiting_since = Some(now);
+            if let Some(aside) = &mut self.aside {
+                aside.state.output_has_left();
+                self.settle_pong(output);
+                self.tidy();
+            }
+        } else if moved && self.output_waiting_since().is_some() {
+            self.aside().output_waiting_since = Some(now);
             self.output_moved(now);
         } else {
-            self.output_waiting_since.get_or_insert(now);
+            self.aside().output_waiting_since.get_or_insert(now);
         }
     }
 
@@ -102,34 +105,37 @@ impl Connection {
     /// grace runs.
     pub fn reading_paused(&mut self, is_paused: bool, now: Instant) {
         self.is_paused = is_paused;
-        if !is_paused && matches!(self.keepalive, Keepalive::AwaitingLife { .. }) {
-            self.keepalive = Keepalive::AwaitingLife { since: now };
+        if !is_paused && self.keepalive == Keepalive::AwaitingLife {
+            self.keepalive_since = now;
         }
     }
 
     /// Bytes came, or output moved: the interval begins anew, and the grace ends.
     #[inline]
     pub(super) fn heard(&mut self, now: Instant) {
-        if !matches!(self.keepalive, Keepalive::Off) {
-            self.keepalive = Keepalive::Listening { since: now };
+        if self.keepalive != Keepalive::Off {
+            self.listen(now);
         }
     }
 
     /// The peer made room for output: it lives, and has not had all of it yet, our Close included.
     fn output_moved(&mut self, now: Instant) {
         self.heard(now);
-        self.state.postpone(now + self.config.close_timeout);
+        let later = now + self.config.close_timeout;
+        if let Some(aside) = &mut self.aside {
+            aside.state.postpone(later);
+        }
     }
 
     fn keepalive_deadline(&self) -> Option<(Instant, Deadline)> {
         let config::Keepalive { interval, grace } = self.config.keepalive?;
         match self.keepalive {
-            Keepalive::Listening { since } => Some((since + interval, Deadline::Ping)),
+            Keepalive::Listening => Some((self.keepalive_since + interval, Deadline::Ping)),
             // While output waits, the peer's answer may wait behind our own reading; the write timeout watches then.
-            Keepalive::AwaitingLife { since } if !self.is_paused && self.output_waiting_since.is_none() => {
-                grace.map(|grace| (since + grace, Deadline::PeerSilent))
+            Keepalive::AwaitingLife if !self.is_paused && self.output_waiting_since().is_none() => {
+                grace.map(|grace| (self.keepalive_since + grace, Deadline::PeerSilent))
             }
-            Keepalive::Off | Keepalive::PingWaiting | Keepalive::AwaitingLife { .. } => None,
+            Keepalive::Off | Keepalive::PingWaiting | Keepalive::AwaitingLife => None,
         }
     }
 
@@ -137,10 +143,15 @@ impl Connection {
         // Cannot fail: the state is Open, and the payload is empty.
         let _ = self.ping(&[], output);
         let has_grace = self.config.keepalive.is_some_and(|keepalive| keepalive.grace.is_some());
-        self.keepalive = if has_grace && !self.is_paused {
-            Keepalive::PingWaiting
+        if has_grace && !self.is_paused {
+            self.keepalive = Keepalive::PingWaiting;
         } else {
-            Keepalive::Listening { since: now }
-        };
+            self.listen(now);
+        }
+    }
+
+    const fn listen(&mut self, now: Instant) {
+        self.keepalive = Keepalive::Listening;
+        self.keepalive_since = now;
     }
 }

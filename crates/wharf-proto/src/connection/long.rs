@@ -23,7 +23,7 @@ impl Connection {
         write: impl FnOnce(&[IoSlice<'_>]) -> usize,
     ) -> Result<(), CommandError> {
         let payload = message.as_bytes();
-        let is_copied = self.compression.is_some() || self.masking_keys.is_some() || !output.is_empty();
+        let is_copied = self.compression.is_some() || !self.is_server() || !output.is_empty();
         if is_copied || payload.len() < LONG {
             return self.send(message, output);
         }

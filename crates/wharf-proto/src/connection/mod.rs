@@ -51,6 +51,8 @@ pub use receive::{Event, Frame};
 pub use send::PreparedMessage;
 pub use state::{Cause, Ending, Side, Teardown};
 
+use crate::deflate::Direction;
+use crate::deflate::contexts::Contexts;
 use crate::frame::MAX_CONTROL_PAYLOAD;
 use crate::mask::MaskingKey;
 use receive::Reading;
@@ -62,23 +64,48 @@ use state::State;
 /// part of, and gives both back when they end.
 pub struct Connection {
     config: Arc<Config>,
+    aside: Option<Box<Aside>>,
+    keepalive: deadline::Keepalive,
+    /// Since when the keepalive waits for what it waits for.
+    keepalive_since: Instant,
+    is_paused: bool,
+    /// How messages that are sent are compressed, where the opening handshake agreed on it.
+    compression: Option<Direction>,
+}
+
+/// What a server's connection does not have while it is open and nothing is unfinished: made when there is some of it, and
+/// given back with the last.
+#[derive(Default)]
+struct Aside {
     state: State,
     reading: Reading,
     /// The payload of the latest ping that is not answered yet.
     owed_pong: Option<Box<ControlPayload>>,
-    keepalive: deadline::Keepalive,
-    is_paused: bool,
+    /// What of compression has to be kept from message to message: nothing, where neither side takes its context over.
+    contexts: Option<Box<Contexts>>,
     /// What was sent, in frames composed by hand.
     sent: FrameSequence,
-    /// Where the opening handshake agreed on it.
-    compression: Option<compression::Compression>,
     /// When output that could not be written at once last moved.
     output_waiting_since: Option<Instant>,
     /// On a client, where its masking keys come from; a server does not mask (RFC 6455 §5.1).
-    masking_keys: Option<Box<MaskingKeys>>,
+    masking_keys: Option<MaskingKeys>,
 }
 
-/// Behind a thin pointer, because a server has none.
+impl Aside {
+    /// Whether the next frame may be a message that is taken without a look at what came before it.
+    fn is_at_a_message(&self) -> bool {
+        matches!(self.state, State::Open) && self.reading.is_at_a_message() && self.owed_pong.is_none()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.is_at_a_message()
+            && self.contexts.is_none()
+            && !self.sent.is_within_message()
+            && self.output_waiting_since.is_none()
+            && self.masking_keys.is_none()
+    }
+}
+
 struct MaskingKeys(Box<dyn FnMut() -> MaskingKey + Send>);
 
 /// What a control frame holds, behind a thin pointer, because few connections owe a pong.
@@ -100,12 +127,16 @@ impl ControlPayload {
     }
 }
 
-const _: () = assert!(size_of::<Connection>() <= 192, "an idle connection is to stay small");
+const _: () = assert!(size_of::<Connection>() <= 40, "an idle connection is to stay small");
 
 impl Connection {
     /// The server's end of a connection. It masks nothing (RFC 6455 §5.1).
     pub fn server(config: Arc<Config>, now: Instant) -> Self {
-        Self::new(config, None, now)
+        let keepalive = match config.keepalive {
+            Some(_) => deadline::Keepalive::Listening,
+            None => deadline::Keepalive::Off,
+        };
+        Self { config, aside: None, keepalive, keepalive_since: now, is_paused: false, compression: None }
     }
 
     /// The client's end of a connection. `masking_keys` gives a fresh key for each frame, from a strong source of
@@ -115,25 +146,10 @@ impl Connection {
         masking_keys: impl FnMut() -> MaskingKey + Send + 'static,
         now: Instant,
     ) -> Self {
-        Self::new(config, Some(Box::new(MaskingKeys(Box::new(masking_keys)))), now)
-    }
-
-    fn new(config: Arc<Config>, masking_keys: Option<Box<MaskingKeys>>, now: Instant) -> Self {
-        let keepalive = match config.keepalive {
-            Some(_) => deadline::Keepalive::Listening { since: now },
-            None => deadline::Keepalive::Off,
-        };
+        let masking_keys = Some(MaskingKeys(Box::new(masking_keys)));
         Self {
-            config,
-            state: State::Open,
-            reading: Reading::default(),
-            owed_pong: None,
-            keepalive,
-            is_paused: false,
-            sent: FrameSequence::default(),
-            compression: None,
-            output_waiting_since: None,
-            masking_keys,
+            aside: Some(Box::new(Aside { masking_keys, ..Aside::default() })),
+            ..Self::server(config, now)
         }
     }
 
@@ -141,18 +157,19 @@ impl Connection {
     /// said Close, what we said stands.
     pub fn lost(&mut self, cause: Cause, now: Instant) {
         let linger = now + self.config.close_timeout;
-        self.state.lost(cause, linger);
+        self.aside().state.lost(cause, linger);
     }
 
     /// Whether neither side has begun to close: frames can be sent.
-    pub const fn is_open(&self) -> bool {
-        matches!(self.state, State::Open)
+    #[inline]
+    pub fn is_open(&self) -> bool {
+        matches!(self.state(), State::Open)
     }
 
     /// How the connection ended, once it has. From then on nothing is received or sent; the driver writes what
     /// is left in its output and ends TCP as [`Ending::teardown`] says, by the last deadline.
-    pub const fn ending(&self) -> Option<&Ending> {
-        match &self.state {
+    pub fn ending(&self) -> Option<&Ending> {
+        match self.state() {
             State::Ended { ending, .. } => Some(ending),
             State::Open | State::SendingClose { .. } | State::AwaitingClose { .. } => None,
         }
@@ -160,22 +177,55 @@ impl Connection {
 
     /// Whether TCP is the peer's to end first: on a client, once both sides have said Close (RFC 6455 §7.1.1). A
     /// driver waits for that until the last deadline, before it ends its own half.
-    pub const fn is_tcp_the_peers_to_end(&self) -> bool {
-        self.masking_keys.is_some() && matches!(self.state, State::Ended { ending: Ending::Clean { .. }, .. })
+    pub fn is_tcp_the_peers_to_end(&self) -> bool {
+        !self.is_server() && matches!(self.state(), State::Ended { ending: Ending::Clean { .. }, .. })
     }
 
     /// What the connection was made with.
     pub const fn config(&self) -> &Arc<Config> {
         &self.config
     }
+
+    /// To change what few connections have.
+    fn aside(&mut self) -> &mut Aside {
+        self.aside.get_or_insert_default()
+    }
+
+    /// Gives back what is not needed any more.
+    #[inline]
+    fn tidy(&mut self) {
+        if self.aside.as_ref().is_some_and(|aside| aside.is_empty()) {
+            self.aside = None;
+        }
+    }
+
+    #[inline]
+    fn state(&self) -> &State {
+        self.aside.as_ref().map_or(&State::Open, |aside| &aside.state)
+    }
+
+    #[inline]
+    fn is_server(&self) -> bool {
+        self.aside.as_ref().is_none_or(|aside| aside.masking_keys.is_none())
+    }
+
+    #[inline]
+    fn owes_pong(&self) -> bool {
+        self.aside.as_ref().is_some_and(|aside| aside.owed_pong.is_some())
+    }
+
+    #[inline]
+    fn output_waiting_since(&self) -> Option<Instant> {
+        self.aside.as_ref()?.output_waiting_since
+    }
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
-            .field("state", &self.state)
+            .field("state", self.state())
             .field("keepalive", &self.keepalive)
-            .field("output_waiting_since", &self.output_waiting_since)
+            .field("output_waiting_since", &self.output_waiting_since())
             .finish_non_exhaustive()
     }
 }

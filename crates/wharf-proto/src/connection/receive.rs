@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::mem;
 use std::time::Instant;
 
-use super::compression::Compression;
 use super::input::Input;
 use super::state::State;
 use super::{Connection, ControlPayload};
@@ -135,9 +134,22 @@ impl Reading {
         }
     }
 
+    /// Whether nothing is unfinished.
+    pub(super) const fn is_at_a_message(&self) -> bool {
+        matches!(self, Self::Between { start, message: None } if start.is_empty())
+    }
+
     /// Whether nothing of a frame has come: the next byte is its first.
     const fn is_at_a_frame(&self) -> bool {
         matches!(self, Self::Between { start, .. } if start.is_empty())
+    }
+
+    /// The message that the last data frame did not end.
+    const fn take_message(&mut self) -> Option<Box<PartialMessage>> {
+        match self {
+            Self::Between { message, .. } => message.take(),
+            Self::Payload(_) => None,
+        }
     }
 
     const fn has_unfinished_message(&self) -> bool {
@@ -174,8 +186,12 @@ impl Connection {
                 None
             }
             // What a driver asks at the end of each read.
-            None if input.is_empty() && self.owed_pong.is_none() => None,
-            None => self.receive_any(input, scratch, output, now),
+            None if input.is_empty() && !self.owes_pong() => None,
+            None => {
+                let event = self.receive_any(input, scratch, output, now);
+                self.tidy();
+                event
+            }
         }
     }
 
@@ -192,7 +208,7 @@ impl Connection {
             self.heard(now);
         }
         let (opcode, len) = loop {
-            if matches!(self.state, State::Ended { .. }) {
+            if matches!(self.state(), State::Ended { .. }) {
                 self.throw_away(input);
                 return None;
             }
@@ -217,19 +233,25 @@ impl Connection {
     /// The connection has ended.
     fn throw_away(&mut self, input: &mut Input<'_>) {
         input.take_all();
-        self.reading = Reading::default();
+        if let Some(aside) = &mut self.aside {
+            aside.reading = Reading::default();
+        }
     }
 
     /// The ping whose event was lent last is not to be answered.
     #[doc(alias = "cancel")]
     pub fn cancel_pong(&mut self) {
-        self.owed_pong = None;
+        if let Some(aside) = &mut self.aside {
+            aside.owed_pong = None;
+        }
+        self.tidy();
     }
 
     /// RFC 6455 §7.1.7: the peer is told why, and the connection ends.
     fn fail(&mut self, error: ProtocolError, output: &mut Vec<u8>, now: Instant) {
         self.settle_pong(output);
-        if let Some(close) = self.state.fail(error, now + self.config.close_timeout) {
+        let until = now + self.config.close_timeout;
+        if let Some(close) = self.aside().state.fail(error, until) {
             self.write_close(&close, output);
         }
     }
@@ -242,7 +264,7 @@ impl Connection {
         output: &mut Vec<u8>,
         now: Instant,
     ) -> Result<Taken<'i>, ProtocolError> {
-        if !self.reading.is_at_a_frame() {
+        if self.aside.as_ref().is_some_and(|aside| !aside.reading.is_at_a_frame()) {
             return self.take_rest(input, scratch, output, now);
         }
         let Some((header, header_len)) = self.read_header(input.rest())? else {
@@ -280,10 +302,10 @@ impl Connection {
         output: &mut Vec<u8>,
         now: Instant,
     ) -> Result<Taken<'i>, ProtocolError> {
-        match mem::take(&mut self.reading) {
+        match mem::take(&mut self.aside().reading) {
             Reading::Payload(payload) => self.take_payload(payload, input, scratch),
             Reading::Between { start, message } => {
-                self.reading = Reading::Between { start: Vec::new(), message };
+                self.aside().reading = Reading::Between { start: Vec::new(), message };
                 self.take_start(start, input, scratch, output, now)
             }
         }
@@ -336,7 +358,7 @@ impl Connection {
         payload.remaining -= chunk.len() as u64;
         payload.message.append(chunk, self.inflation(scratch))?;
         if payload.remaining > 0 {
-            self.reading = Reading::Payload(payload);
+            self.aside().reading = Reading::Payload(payload);
             return Ok(Taken::All);
         }
         let UnfinishedPayload { header, mut message, .. } = payload;
@@ -349,7 +371,7 @@ impl Connection {
         let message = if header.fin {
             message.end()?
         } else {
-            self.reading = Reading::Between { start: Vec::new(), message: Some(message) };
+            self.aside().reading = Reading::Between { start: Vec::new(), message: Some(message) };
             None
         };
         Ok(match (frame, message) {
@@ -381,8 +403,9 @@ impl Connection {
     }
 
     fn inflation<'a>(&'a mut self, scratch: &'a mut Vec<u8>) -> Inflation<'a> {
-        let Self { config, compression, .. } = self;
-        let window = compression.as_mut().and_then(Compression::window);
+        let Self { config, aside, .. } = self;
+        let contexts = aside.as_mut().and_then(|aside| aside.contexts.as_mut());
+        let window = contexts.and_then(|contexts| contexts.window());
         Inflation { window, scratch, limits: &config.limits }
     }
 
@@ -395,10 +418,10 @@ impl Connection {
         output: &mut Vec<u8>,
         now: Instant,
     ) -> Result<Taken<'i>, ProtocolError> {
-        let is_open = matches!(self.state, State::Open);
+        let is_open = self.is_open();
         match header.opcode {
             Opcode::Close => self.peer_closed(&payload, output, now)?,
-            Opcode::Ping => self.owed_pong = Some(Box::new(ControlPayload::new(&payload))),
+            Opcode::Ping => self.aside().owed_pong = Some(Box::new(ControlPayload::new(&payload))),
             _ => {}
         }
         if !is_open {
@@ -424,7 +447,8 @@ impl Connection {
     ) -> Result<(), ProtocolError> {
         let close = Close::read(payload)?;
         self.settle_pong(output);
-        if let Some(answer) = self.state.peer_closed(close, now + self.config.close_timeout) {
+        let until = now + self.config.close_timeout;
+        if let Some(answer) = self.aside().state.peer_closed(close, until) {
             self.write_close(&answer, output);
         }
         Ok(())
@@ -446,7 +470,7 @@ impl Connection {
         };
         let limit = self.config.limits.max_frame_size;
         // What is thrown away costs no memory, whatever its size.
-        match announced.filter(|length| *length > limit && matches!(self.state, State::Open)) {
+        match announced.filter(|length| *length > limit && self.is_open()) {
             Some(length) => Err(ProtocolError::FrameTooLarge { length, limit }),
             None => Ok(header),
         }
@@ -460,7 +484,7 @@ impl Connection {
         if bits != 0 && !is_compressed {
             return Err(ProtocolError::ReservedBits { bits });
         }
-        match (first & 0x0f, self.reading.has_unfinished_message()) {
+        match (first & 0x0f, self.has_unfinished_message()) {
             (0, false) => Err(ProtocolError::UnexpectedContinuation),
             // Reserved ones, too: amid fragments only the order is told, as the reference does.
             (opcode @ 1..=7, true) => Err(ProtocolError::MessageAmidFragments { opcode }),
@@ -468,10 +492,13 @@ impl Connection {
         }
     }
 
+    fn has_unfinished_message(&self) -> bool {
+        self.aside.as_ref().is_some_and(|aside| aside.reading.has_unfinished_message())
+    }
+
     /// RFC 6455 §5.1: a client masks every frame, a server none.
     fn judge_mask_bit(&self, is_masked: bool) -> Result<(), ProtocolError> {
-        let is_server = self.masking_keys.is_none();
-        match (is_server, is_masked) {
+        match (self.is_server(), is_masked) {
             (true, false) => Err(ProtocolError::UnmaskedFrame),
             (false, true) => Err(ProtocolError::MaskedFrame),
             _ => Ok(()),
@@ -483,23 +510,23 @@ impl Connection {
         header.fin
             && header.opcode != Opcode::Continuation
             && self.config.assemble_fragments
-            && matches!(self.state, State::Open)
+            && self.is_open()
     }
 
     /// Enters the payload of a data frame that cannot be lent where it lies.
     fn begin_payload(&mut self, header: Header) -> Result<UnfinishedPayload, ProtocolError> {
-        let begun = match &mut self.reading {
-            Reading::Between { message, .. } => message.take(),
-            Reading::Payload(_) => None,
+        let begun = match &mut self.aside {
+            Some(aside) => aside.reading.take_message(),
+            None => None,
         };
         let mut message = begun.unwrap_or_else(|| {
-            Box::new(if matches!(self.state, State::Open) {
+            Box::new(if self.is_open() {
                 PartialMessage::begin(header.opcode, self.config.assemble_fragments)
             } else {
                 PartialMessage::begin_discarded()
             })
         });
-        if header.rsv1() && matches!(self.state, State::Open) {
+        if header.rsv1() && self.is_open() {
             message.begin_inflating();
         }
         let is_whole = header.fin && header.opcode != Opcode::Continuation;
@@ -509,7 +536,9 @@ impl Connection {
     }
 
     fn keep_start<'i>(&mut self, kept: Vec<u8>) -> Taken<'i> {
-        if let Reading::Between { start, .. } = &mut self.reading {
+        if !kept.is_empty()
+            && let Reading::Between { start, .. } = &mut self.aside().reading
+        {
             *start = kept;
         }
         Taken::All

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::state::State;
 use super::whole::write_plain_frame;
-use super::{Config, Connection, Frame, MaskingKeys, RawFrame};
+use super::{Aside, Config, Connection, Frame, FrameSequence, MaskingKeys, RawFrame, compression};
 use crate::close::{Close, CloseCode, CloseError};
 use crate::deflate;
 use crate::error::CommandError;
@@ -60,7 +60,7 @@ impl Connection {
         self.check_message()?;
         if message
             .window_bits
-            .is_some_and(|bits| !self.compression.as_ref().is_some_and(|own| own.takes(bits)))
+            .is_some_and(|bits| !self.compression.is_some_and(|sends| compression::takes(sends, bits)))
         {
             return Err(CommandError::NotAgreed);
         }
@@ -82,7 +82,9 @@ impl Connection {
         now: Instant,
     ) -> Result<(), CommandError> {
         self.check_open()?;
-        self.sent.check(frame)?;
+        let mut sent = self.sent();
+        sent.check(frame)?;
+        self.set_sent(sent);
         if frame.header.opcode == Opcode::Close {
             self.close(&Close::read(&frame.payload)?, output, now);
             return Ok(());
@@ -99,7 +101,9 @@ impl Connection {
     /// [`CommandError::Closed`] once either side has begun to close.
     pub fn send_raw_frame(&mut self, frame: &RawFrame, output: &mut Vec<u8>) -> Result<(), CommandError> {
         self.check_open()?;
-        self.sent.follow(frame);
+        let mut sent = self.sent();
+        sent.follow(frame);
+        self.set_sent(sent);
         if frame.reserved & COMPRESSED != 0 {
             self.forget_sent();
         }
@@ -113,8 +117,22 @@ impl Connection {
     }
 
     /// Whether a message that is sent frame by frame has begun and not ended.
-    pub const fn is_within_message(&self) -> bool {
-        self.sent.is_within_message()
+    #[inline]
+    pub fn is_within_message(&self) -> bool {
+        self.aside.as_ref().is_some_and(|aside| aside.sent.is_within_message())
+    }
+
+    fn sent(&self) -> FrameSequence {
+        self.aside.as_ref().map(|aside| aside.sent.clone()).unwrap_or_default()
+    }
+
+    fn set_sent(&mut self, sent: FrameSequence) {
+        if sent.is_within_message() {
+            self.aside().sent = sent;
+        } else if let Some(aside) = &mut self.aside {
+            aside.sent = sent;
+            self.tidy();
+        }
     }
 
     /// Sends a ping with at most 125 bytes (RFC 6455 §5.5.2).
@@ -139,8 +157,9 @@ impl Connection {
     pub fn close(&mut self, close: &Close, output: &mut Vec<u8>, now: Instant) {
         self.settle_pong(output);
         let until = now + self.config.close_timeout;
-        if self.state.close(close, until) {
-            self.reading.discard();
+        let aside = self.aside();
+        if aside.state.close(close, until) {
+            aside.reading.discard();
             self.write_close(close, output);
         }
     }
@@ -161,7 +180,7 @@ impl Connection {
     ) -> Result<(), CloseError> {
         let reason = description.or_else(|| code.default_description()).unwrap_or_default().to_owned();
         let close = if tell_peer { Close::new(code, reason)? } else { Close::untold(code, reason) };
-        if self.state.dropped(close.clone(), now) && tell_peer {
+        if self.aside().state.dropped(close.clone(), now) && tell_peer {
             self.write_close(&close, output);
         }
         Ok(())
@@ -169,7 +188,7 @@ impl Connection {
 
     /// RFC 6455 §6.1: messages are for open connections; none follows a Close (RFC 6455 §5.5.1).
     pub(super) fn check_open(&self) -> Result<(), CommandError> {
-        if matches!(self.state, State::Open) { Ok(()) } else { Err(CommandError::Closed) }
+        if self.is_open() { Ok(()) } else { Err(CommandError::Closed) }
     }
 
     pub(super) fn check_message(&self) -> Result<(), CommandError> {
@@ -181,22 +200,23 @@ impl Connection {
     /// driver that stops between two events; [`receive`](Self::receive) does it by itself.
     #[inline]
     pub fn settle_pong(&mut self, output: &mut Vec<u8>) {
-        if self.owed_pong.is_some() {
+        if self.owes_pong() {
             self.settle_owed_pong(output);
         }
     }
 
     fn settle_owed_pong(&mut self, output: &mut Vec<u8>) {
         // Behind a Close that waits, pongs would keep the output from ever being empty.
-        let waits = output.len() > PONGS_WAIT_ABOVE || matches!(self.state, State::SendingClose { .. });
+        let waits = output.len() > PONGS_WAIT_ABOVE || matches!(self.state(), State::SendingClose { .. });
         if waits {
             return;
         }
-        if let Some(payload) = self.owed_pong.take()
-            && !matches!(self.state, State::Ended { .. })
+        if let Some(payload) = self.aside().owed_pong.take()
+            && !matches!(self.state(), State::Ended { .. })
         {
             self.write_control(Opcode::Pong, payload.as_bytes(), output);
         }
+        self.tidy();
     }
 
     pub(super) fn write_close(&mut self, close: &Close, output: &mut Vec<u8>) {
@@ -224,34 +244,38 @@ impl Connection {
 
     #[inline]
     fn write_message(&mut self, message: MessageRef<'_>, output: &mut Vec<u8>) {
-        let Self { config, masking_keys, .. } = self;
+        let Self { config, aside, .. } = self;
+        let masking_keys = aside.as_mut().and_then(|aside| aside.masking_keys.as_mut());
         let (opcode, payload) = (message.opcode(), message.as_bytes());
         let is_one_frame = config.fragmentation_threshold.is_none_or(|max| payload.len() <= max.get());
         if is_one_frame && masking_keys.is_none() {
             write_plain_frame(opcode, payload, output);
         } else {
-            write_fragments(opcode, 0, payload, config, output, || next_mask(masking_keys));
+            write_fragments(opcode, 0, payload, config, output, keys_of(masking_keys));
         }
     }
 
     /// `None`: nothing was written, because the message is to go out as it is.
     fn write_compressed(&mut self, message: MessageRef<'_>, output: &mut Vec<u8>) -> Option<()> {
-        let Self { config, compression, masking_keys, .. } = self;
-        let (compression, deflate) = (compression.as_mut()?, config.deflate.as_ref()?);
-        compression.compress(deflate, message.as_bytes(), |compressed| {
-            write_fragments(message.opcode(), COMPRESSED, compressed, config, output, || {
-                next_mask(masking_keys)
-            });
+        let Self { config, compression, aside, .. } = self;
+        let (sends, deflate) = ((*compression)?, config.deflate.as_ref()?);
+        let (contexts, masking_keys) = match aside.as_deref_mut() {
+            Some(Aside { contexts, masking_keys, .. }) => (contexts.as_deref_mut(), masking_keys.as_mut()),
+            None => (None, None),
+        };
+        compression::compress(sends, contexts, deflate, message.as_bytes(), |compressed| {
+            let keys = keys_of(masking_keys);
+            write_fragments(message.opcode(), COMPRESSED, compressed, config, output, keys);
         })
     }
 
     fn next_mask(&mut self) -> Option<MaskingKey> {
-        next_mask(&mut self.masking_keys)
+        self.aside.as_mut()?.masking_keys.as_mut().map(|keys| (keys.0)())
     }
 }
 
-fn next_mask(keys: &mut Option<Box<MaskingKeys>>) -> Option<MaskingKey> {
-    keys.as_mut().map(|keys| (keys.0)())
+fn keys_of(mut keys: Option<&mut MaskingKeys>) -> impl FnMut() -> Option<MaskingKey> {
+    move || keys.as_mut().map(|keys| (keys.0)())
 }
 
 /// RSV1, on the first frame of a message, says that it is compressed (RFC 7692 §6.1).

@@ -14,25 +14,17 @@ use crate::close::{Close, CloseCode};
 use crate::error::ProtocolError;
 
 /// Where the closing handshake stands (RFC 6455 §7.1).
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) enum State {
+    #[default]
     Open,
     /// We said Close first, and the frame waits in the output. A peer that takes what stands before it has more time.
-    SendingClose {
-        sent: Close,
-        until: Instant,
-    },
+    SendingClose { sent: Close, until: Instant },
     /// Our Close has gone to the socket. Data may still come until the peer's Close does (RFC 6455 §5.5.1). No output
     /// that moves gives the peer more time: it could ask for pongs without end.
-    AwaitingClose {
-        sent: Close,
-        until: Instant,
-    },
+    AwaitingClose { sent: Close, until: Instant },
     /// No frame is read or written any more; what is left is to end TCP, by `until`.
-    Ended {
-        ending: Ending,
-        until: Instant,
-    },
+    Ended { ending: Ending, until: Instant },
 }
 
 /// One of the two ends of a connection.

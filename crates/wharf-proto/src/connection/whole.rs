@@ -5,8 +5,6 @@ use std::time::Instant;
 
 use super::Connection;
 use super::input::Input;
-use super::receive::Reading;
-use super::state::State;
 use crate::error::ProtocolError;
 use crate::frame::{Header, Opcode};
 use crate::mask::MaskingKey;
@@ -26,14 +24,14 @@ impl Connection {
         input: &mut Input<'i>,
         now: Instant,
     ) -> Option<Result<MessageRef<'i>, ProtocolError>> {
-        let is_plain = matches!(self.state, State::Open)
-            && matches!(&self.reading, Reading::Between { start, message: None } if start.is_empty())
-            && self.owed_pong.is_none()
-            && self.config.assemble_fragments;
-        if !is_plain {
+        let (is_at_a_message, is_server) = match &self.aside {
+            None => (true, true),
+            Some(aside) => (aside.is_at_a_message(), aside.masking_keys.is_none()),
+        };
+        if !is_at_a_message || !self.config.assemble_fragments {
             return None;
         }
-        let frame = PlainFrame::read(input.rest(), self.masking_keys.is_none())?;
+        let frame = PlainFrame::read(input.rest(), is_server)?;
         if frame.payload_len as u64 > self.config.limits.max_frame_size {
             return None;
         }
