@@ -55,6 +55,8 @@ pub(crate) struct Driver<S> {
     is_reading_held: bool,
     /// Output was full since it was last empty.
     was_output_full: bool,
+    /// The timer was armed for the end of a silence, which only moves away.
+    is_armed_for_a_silence: bool,
 }
 
 /// What an idle connection's task takes. With the 104 bytes that tokio adds it fills 256, to which its allocation is rounded
@@ -108,6 +110,7 @@ impl<S: Transport> Driver<S> {
             is_connected: false,
             is_reading_held: false,
             was_output_full: false,
+            is_armed_for_a_silence: false,
         }
     }
 
@@ -122,6 +125,7 @@ impl<S: Transport> Driver<S> {
         }
         if result.is_pending() && !self.has_nothing_due(now) {
             self.timer.arm(self.core.next_deadline().map(|(at, _)| at), now, cx);
+            self.is_armed_for_a_silence = self.core.awaits_only_a_silence();
         }
         result
     }
@@ -164,7 +168,7 @@ impl<S: Transport> Driver<S> {
     /// Whether the timer is armed, and for no later than the next deadline: nearly always, since the only deadline of a
     /// connection where nothing waits moves away with each read.
     fn has_nothing_due(&self, now: Instant) -> bool {
-        self.core.awaits_only_a_silence() && self.timer.is_ahead_of(now)
+        self.is_armed_for_a_silence && self.core.awaits_only_a_silence() && self.timer.is_ahead_of(now)
     }
 
     /// Does what the handles asked for.

@@ -1,6 +1,7 @@
 //! Two drivers joined in memory, and an executor that polls only what was woken and gives futures up where it is told.
 
 mod cancellation;
+mod deadlines;
 mod halves;
 mod parts;
 
