@@ -67,6 +67,7 @@ mod registry;
 mod request;
 mod router;
 mod server;
+mod timer;
 #[cfg(feature = "tls")]
 mod tls;
 

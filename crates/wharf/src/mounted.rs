@@ -17,6 +17,7 @@ use crate::proto;
 use crate::proto::handshake::{self, Answer, Fields, HttpVersion, Refusal, RequestHead};
 use crate::registry::Registry;
 use crate::request::{Decision, Host, Launch, Request, Verdict};
+use crate::timer;
 
 /// One call of `mount`: the server, under these options.
 pub(crate) struct Mounted {
@@ -100,7 +101,7 @@ impl Mounted {
         deadline: tokio::time::Instant,
         decision: &Decision,
     ) -> Option<Verdict> {
-        if let Ok(verdict) = tokio::time::timeout_at(deadline, &mut decided).await {
+        if let Some(verdict) = timer::by(deadline, &mut decided).await {
             return verdict.ok();
         }
         let reason = Some("The request was not decided in time.");

@@ -6,7 +6,6 @@
 mod buffer;
 mod receiver;
 mod teardown;
-mod timer;
 mod transport;
 
 use std::future::Future;
@@ -27,10 +26,10 @@ use crate::outbox::Command;
 use crate::proto;
 use crate::proto::CloseCode;
 use crate::proto::connection::{Cause, Ending, Input};
+use crate::timer::Timer;
 use buffer::{Backlog, Buffers, Output};
 use receiver::Surroundings;
 use teardown::Teardown;
-use timer::Timer;
 
 /// The task of one connection.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, in bytes that the struct has to spare")]
