@@ -4,17 +4,16 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use hyper::body::Incoming;
+use http::request::Parts;
 use tokio::sync::oneshot;
 
 use crate::driver::{self, Stream};
 use crate::event::Event;
-use crate::http::client_address;
-use crate::http::upgrade::{Arrival, take_stream};
-use crate::http::{ResponseBody, UpgradeOwner, socket};
+use crate::http::upgrade::{Arrival, Decided};
+use crate::http::{UpgradeOwner, socket};
 use crate::options::Options;
 use crate::proto;
-use crate::proto::handshake::{self, Answer, Fields, HttpVersion, Refusal, RequestHead};
+use crate::proto::handshake::{self, Fields, HttpVersion, Refusal, RequestHead};
 use crate::registry::Registry;
 use crate::request::{Decision, Host, Launch, Request, Verdict};
 use crate::timer;
@@ -28,33 +27,29 @@ pub(crate) struct Mounted {
 impl UpgradeOwner for Mounted {
     fn upgrade(
         self: Arc<Self>,
-        request: http::Request<Incoming>,
+        request: Parts,
         arrival: Arrival,
-    ) -> Pin<Box<dyn Future<Output = http::Response<ResponseBody>> + Send>> {
-        Box::pin(async move { self.answer(request, arrival).await })
+    ) -> Pin<Box<dyn Future<Output = Decided> + Send>> {
+        Box::pin(async move { self.decide(request, arrival).await })
     }
 }
 
 impl Mounted {
     /// Answers a handshake: with the decision, or with why there is none to be made (RFC 6455 §4.2.1, §4.2.2).
-    async fn answer(
-        &self,
-        mut request: http::Request<Incoming>,
-        arrival: Arrival,
-    ) -> http::Response<ResponseBody> {
+    async fn decide(&self, http: Parts, arrival: Arrival) -> Decided {
         let config = &self.options.config;
         let counts = &self.registry.counts;
         counts.handshakes.increment();
-        let handshake = match read_handshake(&request) {
+        let handshake = match read_handshake(&http) {
             Ok(handshake) => handshake,
             Err(error) => {
                 counts.invalid.increment();
-                let answer = error.answer();
+                let refused = Decided::Refuse(error.answer());
                 // Its client knows; an application that is behind is not to be sent further behind by it.
                 if self.registry.events.len() < config.max_pending_events {
                     self.registry.events.push(Event::UpgradeError(error));
                 }
-                return response(&answer);
+                return refused;
             }
         };
         // A client of another version is told which ones there are, whether or not anybody would decide.
@@ -66,15 +61,11 @@ impl Mounted {
             counts.refused.increment();
             return refuse(503, full);
         }
-        let on_upgrade = hyper::upgrade::on(&mut request);
-        let (http, _) = request.into_parts();
-        let forwarded = http.headers.get_all("x-forwarded-for").iter();
-        let addresses = client_address::resolve(arrival.peer, forwarded, config);
         let (answer, decided) = oneshot::channel();
         let decision = Arc::new(Decision::new(self.registry.next_id(), answer));
         let options = self.options.clone();
         let request =
-            Request::new(handshake, http, addresses, options, self.registry.clone(), decision.clone());
+            Request::new(handshake, http, arrival.peer, options, self.registry.clone(), decision.clone());
         let _pending = if config.auto_accept_connections {
             let pending = self.registry.pending(&decision, None);
             // A request that cannot be accepted so has been refused with 500: its own client's matter alone.
@@ -84,18 +75,18 @@ impl Mounted {
             self.registry.pending(&decision, Some(Event::Request(request)))
         };
         let deadline = arrival.started + config.handshake_timeout;
-        match self.decide(decided, deadline, &decision).await {
+        match self.verdict(decided, deadline, &decision).await {
             Some(Verdict::Accept(answer, launch)) => {
-                tokio::spawn(open(on_upgrade, launch));
-                response(&answer)
+                // Without a stream the launch is dropped, and that ends the connection.
+                Decided::Switch(answer, Box::new(|stream, already_read| launch.start(stream, already_read)))
             }
-            Some(Verdict::Refuse(answer)) => response(&answer),
+            Some(Verdict::Refuse(answer)) => Decided::Refuse(answer),
             None => refuse(500, "The request was not decided."),
         }
     }
 
     /// Waits for the decision until the deadline; whoever comes first has decided.
-    async fn decide(
+    async fn verdict(
         &self,
         mut decided: oneshot::Receiver<Verdict>,
         deadline: tokio::time::Instant,
@@ -108,15 +99,6 @@ impl Mounted {
         let refusal = Refusal { status: 503, reason, ..Refusal::default() };
         self.registry.refuse(decision, refusal, &self.registry.counts.undecided);
         decided.await.ok()
-    }
-}
-
-/// Takes the socket back from HTTP once the 101 has gone out, and starts the connection's own task on it.
-async fn open(on_upgrade: hyper::upgrade::OnUpgrade, launch: Launch) {
-    // Without a stream the launch is dropped, and that ends the connection.
-    if let Ok((stream, already_read)) = take_stream(on_upgrade).await {
-        // Copied: the bytes share HTTP's whole read buffer, which is not to live on behind them.
-        launch.start(stream, already_read.to_vec());
     }
 }
 
@@ -135,42 +117,21 @@ impl Launch {
     }
 }
 
-fn read_handshake(
-    request: &http::Request<Incoming>,
-) -> Result<handshake::Request, handshake::HandshakeError> {
-    let target = request.uri().to_string();
+fn read_handshake(request: &Parts) -> Result<handshake::Request, handshake::HandshakeError> {
+    let target = request.uri.to_string();
     let version =
-        if request.version() >= http::Version::HTTP_11 { HttpVersion::Http11 } else { HttpVersion::Http10 };
+        if request.version >= http::Version::HTTP_11 { HttpVersion::Http11 } else { HttpVersion::Http10 };
     let fields: Fields<'_> =
-        request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     handshake::Request::read(&RequestHead {
-        method: request.method().as_str(),
+        method: request.method.as_str(),
         target: &target,
         version,
         fields,
     })
 }
 
-fn refuse(status: u16, reason: &str) -> http::Response<ResponseBody> {
+fn refuse(status: u16, reason: &str) -> Decided {
     let refusal = Refusal { status, reason: Some(reason), ..Refusal::default() };
-    response(&refusal.answer().unwrap_or_else(|error| error.answer()))
-}
-
-fn response(answer: &Answer) -> http::Response<ResponseBody> {
-    let mut response = http::Response::new(ResponseBody::empty());
-    let status = http::StatusCode::from_u16(answer.status()).unwrap_or_default();
-    *response.status_mut() = status;
-    if status.canonical_reason().is_none() {
-        // hyper would write "<none>".
-        response.extensions_mut().insert(hyper::ext::ReasonPhrase::from_static(b""));
-    }
-    for (name, value) in answer.fields() {
-        // An answer has been checked; what HTTP's own types refuse on top of that is left out.
-        if let (Ok(name), Ok(value)) =
-            (http::HeaderName::from_bytes(name.as_bytes()), http::HeaderValue::from_str(value))
-        {
-            response.headers_mut().append(name, value);
-        }
-    }
-    response
+    Decided::Refuse(refusal.answer().unwrap_or_else(|error| error.answer()))
 }

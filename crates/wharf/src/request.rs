@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::oneshot;
 
@@ -12,7 +12,7 @@ use crate::cookie::{Cookies, SetCookie, set_cookie_values};
 use crate::driver::{self, Receiver};
 use crate::error::{AcceptError, RejectError};
 use crate::handler::Handler;
-use crate::http::client_address::ClientAddress;
+use crate::http::client_address::{self, ClientAddress, X_FORWARDED_FOR};
 use crate::options::Options;
 use crate::proto::deflate::{self, Negotiated};
 use crate::proto::handshake::{self, Answer, Extension, Refusal, Version};
@@ -40,7 +40,10 @@ use crate::proto::handshake::{self, Answer, Extension, Refusal, Version};
 pub struct Request {
     handshake: Box<handshake::Request>,
     http: Box<http::request::Parts>,
-    addresses: ClientAddress,
+    /// Of the socket.
+    peer: SocketAddr,
+    /// Resolved when they are asked for.
+    addresses: OnceLock<ClientAddress>,
     cookies: Cookies,
     options: Arc<Options>,
     host: Arc<dyn Host>,
@@ -106,7 +109,7 @@ impl Request {
     pub(crate) fn new(
         handshake: handshake::Request,
         http: http::request::Parts,
-        addresses: ClientAddress,
+        peer: SocketAddr,
         options: Arc<Options>,
         host: Arc<dyn Host>,
         decision: Arc<Decision>,
@@ -120,7 +123,7 @@ impl Request {
         } else {
             Cookies::default()
         };
-        Self { handshake, http, addresses, cookies, options, host, decision }
+        Self { handshake, http, peer, addresses: OnceLock::new(), cookies, options, host, decision }
     }
 
     /// Accepts: the client gets 101, and messages come through [`Connection::recv`]. What the client has sent behind
@@ -251,19 +254,26 @@ impl Request {
     /// Who the client is, after `X-Forwarded-For` where that counts.
     #[doc(alias = "remoteAddress")]
     pub fn remote_address(&self) -> &str {
-        &self.addresses.remote_address
+        &self.addresses().remote_address
     }
 
     /// The client, then the proxies on its way, the socket's peer last.
     #[doc(alias = "remoteAddresses")]
     pub fn remote_addresses(&self) -> &[String] {
-        &self.addresses.remote_addresses
+        &self.addresses().remote_addresses
     }
 
     /// The address of the socket's peer, whatever headers say.
     #[doc(alias = "socket")]
     pub const fn socket_address(&self) -> SocketAddr {
-        self.addresses.socket
+        self.peer
+    }
+
+    fn addresses(&self) -> &ClientAddress {
+        self.addresses.get_or_init(|| {
+            let forwarded_for = self.http.headers.get_all(X_FORWARDED_FOR).iter();
+            client_address::resolve(self.peer, forwarded_for, &self.options.config)
+        })
     }
 
     /// Accepts as `auto_accept_connections` does: the first offered subprotocol, the client's own origin.
@@ -276,7 +286,7 @@ impl Request {
         self.accept(accept)
     }
 
-    fn accept_into(mut self, accept: Accept, receiver: Receiver) -> Result<Connection, AcceptError> {
+    fn accept_into(self, accept: Accept, receiver: Receiver) -> Result<Connection, AcceptError> {
         let decide = self.decision.take().ok_or(AcceptError::AlreadyDecided)?;
         let compression = self.negotiate_compression();
         let answer = match self.answer(&accept, compression.as_ref()) {
@@ -290,15 +300,16 @@ impl Request {
             }
         };
         let protocol = accept.protocol.filter(|protocol| !protocol.is_empty());
-        let addresses = std::mem::take(&mut self.addresses.remote_addresses);
+        let forwarded = self.http.headers.contains_key(X_FORWARDED_FOR).then(|| self.addresses().clone());
+        let forwarded = forwarded.filter(|addresses| addresses.remote_addresses.len() > 1);
         let opening = Opening {
             protocol: protocol.map(|protocol| protocol.to_ascii_lowercase().into()),
             compression: compression.as_ref().map(|negotiated| negotiated.agreed),
             is_server: true,
             version: self.handshake.version,
-            remote_address: (addresses.len() > 1).then(|| self.addresses.remote_address.as_str().into()),
-            forwarded_for: if addresses.len() > 1 { addresses.into() } else { Box::default() },
-            socket: self.addresses.socket,
+            remote_address: forwarded.as_ref().map(|addresses| addresses.remote_address.as_str().into()),
+            forwarded_for: forwarded.map(|addresses| addresses.remote_addresses.into()).unwrap_or_default(),
+            socket: self.peer,
         };
         let options = self.options.clone();
         let shared = Arc::new(Shared::new(self.host.next_id(), opening, receiver.receives(), &options));
@@ -354,7 +365,7 @@ impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
             .field("handshake", &self.handshake)
-            .field("addresses", &self.addresses)
+            .field("addresses", self.addresses())
             .finish_non_exhaustive()
     }
 }

@@ -19,7 +19,7 @@ use tokio::io::ReadBuf;
 
 pub(crate) use receiver::Receiver;
 pub(crate) use teardown::never_opened;
-pub(crate) use transport::{Direct, Stream, Transport, WriteParts};
+pub(crate) use transport::{Direct, IntoStream, Stream, Transport, WriteParts};
 
 use crate::connection::{Connection, Owner, Shared};
 use crate::outbox::Command;

@@ -50,6 +50,36 @@ pub(crate) enum Stream {
     Tls(TlsStream<TcpStream>),
 }
 
+/// What HTTP is spoken on: the stream that is left of it afterwards, where that is one that a driver runs on.
+pub(crate) trait IntoStream: Sized {
+    fn into_stream(self) -> Option<Stream> {
+        None
+    }
+
+    #[cfg(feature = "tls")]
+    fn secured_into_stream(_secured: TlsStream<Self>) -> Option<Stream> {
+        None
+    }
+}
+
+impl IntoStream for TcpStream {
+    fn into_stream(self) -> Option<Stream> {
+        Some(Stream::Tcp(self))
+    }
+
+    #[cfg(feature = "tls")]
+    fn secured_into_stream(secured: TlsStream<Self>) -> Option<Stream> {
+        Some(Stream::Tls(secured))
+    }
+}
+
+#[cfg(feature = "tls")]
+impl<S: IntoStream> IntoStream for TlsStream<S> {
+    fn into_stream(self) -> Option<Stream> {
+        S::secured_into_stream(self)
+    }
+}
+
 impl Stream {
     /// The socket under it.
     pub(crate) fn tcp(&self) -> &TcpStream {

@@ -14,14 +14,17 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::limits::{DEFAULT_MAX_HEADERS, Limits};
-use super::service::{BoxError, ErasedService, ResponseBody};
+use super::opening::{Opened, open};
+use super::service::{BoxError, ErasedService, ResponseBody, ResponseFuture};
 use super::stream::HttpStream;
-use super::upgrade::{Arrival, Mount, is_upgrade};
+use super::upgrade::{Arrival, Decided, Mount, UpgradeOwner, hand_over, is_upgrade, response};
 use super::{Phase, closing};
 use crate::date::imf_fixdate;
+use crate::driver::IntoStream;
+use crate::timer::by;
 
 /// Serves HTTP on `stream`. Ends with the connection, with its upgrade, or at the deadline of the server's closing.
 pub(crate) async fn serve<S>(
@@ -32,25 +35,47 @@ pub(crate) async fn serve<S>(
     limits: Limits,
     mut stop: watch::Receiver<Phase>,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + IntoStream + 'static,
 {
-    let progress = Progress::new(arrival.started);
-    let service = ConnectionService { service, mount, arrival, progress };
-    let connection = run(stream, service, limits, stop.clone());
+    let mut open_stop = stop.clone();
+    let connection = async {
+        let mut stream = HttpStream::new(stream, limits.write_timeout);
+        match open(&mut stream, arrival, &mount, &limits, &mut open_stop).await {
+            Opened::Http(read) => {
+                let progress = Progress::new(arrival.started);
+                let service = ConnectionService { service, mount, arrival, progress };
+                // Boxed, because it is large, and few connections of a WebSocket server come here.
+                Box::pin(run(stream.before(read), service, limits, open_stop)).await;
+            }
+            Opened::Switched(begin, read) => {
+                if let Some(stream) = stream.into_inner().into_stream() {
+                    begin(stream, read);
+                }
+            }
+            Opened::Over { owes_an_answer } => end(&mut stream, &limits, owes_an_answer).await,
+            Opened::Lost => {}
+        }
+    };
     tokio::select! {
+        biased;
         () = connection => {}
         () = async { sleep_until(closing(&mut stop).await).await } => {}
     }
 }
 
-async fn run<S>(stream: S, service: ConnectionService, limits: Limits, mut stop: watch::Receiver<Phase>)
-where
+async fn run<S>(
+    stream: HttpStream<S>,
+    service: ConnectionService,
+    limits: Limits,
+    mut stop: watch::Receiver<Phase>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let progress = service.progress.clone();
-    let io = TokioIo::new(HttpStream::new(stream, limits.write_timeout));
-    let mut connection = http1(limits).serve_connection(io, service).with_upgrades();
+    let mut connection = http1(limits).serve_connection(TokioIo::new(stream), service).with_upgrades();
     let ended = tokio::select! {
+        // The connection first: what was read of it is a request that a closing server answers, too.
+        biased;
         ended = &mut connection => ended,
         _ = closing(&mut stop) => {
             Pin::new(&mut connection).graceful_shutdown();
@@ -58,7 +83,7 @@ where
         }
     };
 
-    let (stream, unread) = match connection.into_parts() {
+    let (mut stream, unread) = match connection.into_parts() {
         Some(parts) => (parts.io.into_inner(), parts.read_buf),
         None => match progress.refused_stream().await {
             Some(refused) => refused,
@@ -69,8 +94,7 @@ where
     drop(unread);
     // Part of a response is out: anything behind it would be read as the rest.
     if !stream.is_stalled() {
-        // Errors and the deadline end it alike.
-        let _ = timeout(limits.close_timeout, end(stream, owes_an_answer)).await;
+        end(&mut stream, &limits, owes_an_answer).await;
     }
 }
 
@@ -80,7 +104,7 @@ fn http1(limits: Limits) -> http1::Builder {
         .timer(TokioTimer::new())
         .header_read_timeout(limits.handshake_timeout)
         .max_header_size(limits.max_header_size)
-        .max_buf_size(limits.max_header_size.max(SMALLEST_BUFFER))
+        .max_buf_size(limits.buffer_size())
         // Clients that look for `Upgrade: websocket` as it stands in the RFC exist, though names have no case.
         .title_case_headers(true)
         // A 101 has none; `ConnectionService` dates everything else.
@@ -91,9 +115,17 @@ fn http1(limits: Limits) -> http1::Builder {
     builder
 }
 
-/// Ends our half and waits for the client to end its own. Closing with bytes unread would make TCP reset the
-/// connection, and the client could lose the answer (RFC 9112 §9.6).
-async fn end<S>(mut stream: S, owes_an_answer: bool) -> std::io::Result<()>
+/// Ends our half and waits for the client to end its own, up to the close timeout. Closing with bytes unread would make TCP
+/// reset the connection, and the client could lose the answer (RFC 9112 §9.6).
+async fn end<S>(stream: &mut S, limits: &Limits, owes_an_answer: bool)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    // Boxed, because it holds a buffer that few tasks come to need. Errors and the deadline end it alike.
+    let _ = by(Instant::now() + limits.close_timeout, Box::pin(linger(stream, owes_an_answer))).await;
+}
+
+async fn linger<S>(stream: &mut S, owes_an_answer: bool) -> std::io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -124,12 +156,11 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let owner = if is_upgrade(request.headers()) { self.mount.owner() } else { None };
-        let is_handshake = owner.is_some();
         let is_connect = request.method() == Method::CONNECT;
         self.progress.asked_for_upgrade(request.extensions().get());
         let response = match owner {
             Some(owner) => {
-                owner.upgrade(request, Arrival { started: self.progress.started(), ..self.arrival })
+                upgrade(owner, request, Arrival { started: self.progress.started(), ..self.arrival })
             }
             None => self.service.call(request),
         };
@@ -141,17 +172,27 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
             if switches || is_connect && status.is_success() {
                 progress.upgraded();
             }
-            if is_handshake && !switches {
-                // A refused client has nothing more to ask for.
-                let connection = response.headers_mut().entry(header::CONNECTION);
-                connection.or_insert(HeaderValue::from_static("close"));
-            }
             if !switches {
                 date(response.headers_mut());
             }
             Ok(response.map(|body| TimedBody { body, progress }))
         })
     }
+}
+
+/// Has a handshake decided that did not take the short way.
+fn upgrade(owner: Arc<dyn UpgradeOwner>, mut request: Request<Incoming>, arrival: Arrival) -> ResponseFuture {
+    let on_upgrade = hyper::upgrade::on(&mut request);
+    let decision = owner.upgrade(request.into_parts().0, arrival);
+    Box::pin(async move {
+        match decision.await {
+            Decided::Switch(answer, begin) => {
+                tokio::spawn(hand_over(on_upgrade, begin));
+                response(&answer)
+            }
+            Decided::Refuse(answer) => response(&answer),
+        }
+    })
 }
 
 /// RFC 9110 §6.6.1.
@@ -245,9 +286,6 @@ impl Body for TimedBody {
         self.body.size_hint()
     }
 }
-
-/// The least that hyper works with, in bytes.
-const SMALLEST_BUFFER: usize = 8192;
 
 #[cfg(test)]
 mod tests;

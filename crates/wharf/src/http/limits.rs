@@ -13,6 +13,13 @@ pub(crate) struct Limits {
     pub(crate) max_connections: usize,
 }
 
+impl Limits {
+    /// How much of a request is held at once, in bytes: no less than hyper works with.
+    pub(crate) fn buffer_size(&self) -> usize {
+        self.max_header_size.max(8192)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

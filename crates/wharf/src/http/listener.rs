@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::yield_now;
 #[cfg(feature = "tls")]
 use tokio::time::timeout_at;
 use tokio::time::{Instant, sleep};
@@ -16,12 +17,13 @@ use super::limits::Limits;
 use super::service::ErasedService;
 use super::upgrade::{Arrival, Mount};
 use super::{Phase, closing};
+use crate::driver::IntoStream;
 #[cfg(feature = "tls")]
 use crate::tls::TlsStream;
 
 /// Where connections come from. A fake one stands in where a test needs errors that no kernel gives on demand.
 pub(crate) trait Accept: Send + 'static {
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + IntoStream + 'static;
 
     /// The next connection. Dropping the future loses none.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Arrival)>> + Send;
@@ -47,7 +49,13 @@ pub(crate) async fn accept_connections<L: Accept>(
 ) {
     let slots = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
     let mut pause = SHORTEST_PAUSE;
+    let mut accepted_in_a_row = 0;
     loop {
+        accepted_in_a_row += 1;
+        if accepted_in_a_row > ACCEPTS_A_TURN {
+            accepted_in_a_row = 0;
+            yield_now().await;
+        }
         let next = async {
             // Before the connection is taken: one that has no slot stays with the kernel.
             let slot = Arc::clone(&slots).acquire_owned().await;
@@ -62,19 +70,24 @@ pub(crate) async fn accept_connections<L: Accept>(
                 pause = SHORTEST_PAUSE;
                 let (service, mount, stop) = (service.clone_box(), Arc::clone(&mount), stop.clone());
                 let security = security.clone();
-                tokio::spawn(async move {
+                // Boxed, because tokio would move it several times.
+                tokio::spawn(Box::pin(async move {
                     match security {
                         Security::Plain => serve(stream, arrival, service, mount, limits, stop).await,
                         #[cfg(feature = "tls")]
                         Security::Tls(acceptor) => {
-                            let secured = secure(stream, &acceptor, arrival, limits, stop.clone()).await;
-                            if let Some(stream) = secured {
-                                serve(stream, arrival, service, mount, limits, stop).await;
-                            }
+                            // Boxed, because it is large, and plain connections are not to carry it.
+                            Box::pin(async move {
+                                let secured = secure(stream, &acceptor, arrival, limits, stop.clone()).await;
+                                if let Some(stream) = secured {
+                                    serve(stream, arrival, service, mount, limits, stop).await;
+                                }
+                            })
+                            .await;
                         }
                     }
                     drop(slot);
-                });
+                }));
             }
             Err(error) if concerns_one_connection(&error) => {}
             Err(_) => {
@@ -124,6 +137,10 @@ fn concerns_one_connection(error: &io::Error) -> bool {
     )
 }
 
+/// After so many in a row others of the same worker get their turn, those just accepted among them: where thousands come at
+/// once, few are on their way through the handshake at the same time, and its memory is taken once for all.
+const ACCEPTS_A_TURN: usize = 16;
+
 /// Out of file descriptors or memory, `accept` fails at once, again and again, until something else is closed.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -139,6 +156,8 @@ mod tests {
     use super::super::service::NotFound;
     use super::super::support::{ORDINARY, read_head};
     use super::*;
+
+    impl IntoStream for DuplexStream {}
 
     /// Fails with these errors one after the other, then brings these connections, and then none.
     struct Failing {

@@ -1,13 +1,14 @@
 //! HTTP: where handshakes arrive.
 //!
-//! `listener` takes TCP connections in, `connection` serves HTTP on each, `service` answers what is no handshake,
-//! `upgrade` hands over what is one.
+//! `listener` takes TCP connections in, `opening` answers a handshake that is the first request of one, `connection`
+//! serves HTTP on all others, `service` answers what is no handshake, `upgrade` hands over what is one.
 
 mod builder;
 pub(crate) mod client_address;
 mod connection;
 mod limits;
 mod listener;
+mod opening;
 mod service;
 pub(crate) mod socket;
 mod stream;
@@ -26,7 +27,6 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use builder::HttpServerBuilder;
-pub(crate) use service::ResponseBody;
 use upgrade::Mount;
 pub(crate) use upgrade::{AlreadyMounted, UpgradeOwner};
 

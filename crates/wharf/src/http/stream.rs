@@ -5,12 +5,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 /// Fails a write that has not moved a byte for the write timeout. hyper has deadlines for reading only.
 pub(crate) struct HttpStream<S> {
     stream: S,
+    /// Was read before, and comes first.
+    unread: Bytes,
     write_timeout: Duration,
     /// Runs while a write waits. Made when one first does, which is seldom.
     stall: Option<Pin<Box<Sleep>>>,
@@ -18,7 +21,17 @@ pub(crate) struct HttpStream<S> {
 
 impl<S> HttpStream<S> {
     pub(crate) fn new(stream: S, write_timeout: Duration) -> Self {
-        Self { stream, write_timeout, stall: None }
+        Self { stream, unread: Bytes::new(), write_timeout, stall: None }
+    }
+
+    /// Reads `unread` first, and then what comes.
+    pub(crate) fn before(self, unread: Bytes) -> Self {
+        Self { unread, ..self }
+    }
+
+    /// What was read before and not yet again.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.unread
     }
 
     pub(crate) fn into_inner(self) -> S {
@@ -46,7 +59,13 @@ impl<S> HttpStream<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for HttpStream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
+        let this = self.get_mut();
+        if this.unread.is_empty() {
+            return Pin::new(&mut this.stream).poll_read(cx, buf);
+        }
+        let len = this.unread.len().min(buf.remaining());
+        buf.put_slice(&this.unread.split_to(len));
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::ResponseBody;
 use super::service::{BoxError, ErasedService, Tower};
-use super::upgrade::{Arrival, UpgradeOwner};
+use super::upgrade::{Arrival, Decided, UpgradeOwner};
+use crate::proto::handshake::Refusal;
 
 /// A service that answers with what `answer` returns.
 pub(crate) fn service<F, A, B>(answer: F) -> Box<dyn ErasedService>
@@ -46,29 +47,38 @@ where
     }
 }
 
-/// An owner that answers with what `answer` returns.
-pub(crate) fn owner<F, A>(answer: F) -> Arc<dyn UpgradeOwner>
+/// An owner that decides as `decide` does.
+pub(crate) fn owner<F, A>(decide: F) -> Arc<dyn UpgradeOwner>
 where
-    F: Fn(Request<Incoming>, Arrival) -> A + Send + Sync + 'static,
-    A: Future<Output = Response<ResponseBody>> + Send + 'static,
+    F: Fn(Parts, Arrival) -> A + Send + Sync + 'static,
+    A: Future<Output = Decided> + Send + 'static,
 {
-    Arc::new(OwnerFn(answer))
+    Arc::new(OwnerFn(decide))
 }
 
 struct OwnerFn<F>(F);
 
 impl<F, A> UpgradeOwner for OwnerFn<F>
 where
-    F: Fn(Request<Incoming>, Arrival) -> A + Send + Sync + 'static,
-    A: Future<Output = Response<ResponseBody>> + Send + 'static,
+    F: Fn(Parts, Arrival) -> A + Send + Sync + 'static,
+    A: Future<Output = Decided> + Send + 'static,
 {
     fn upgrade(
         self: Arc<Self>,
-        request: Request<Incoming>,
+        request: Parts,
         arrival: Arrival,
-    ) -> Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>> {
+    ) -> Pin<Box<dyn Future<Output = Decided> + Send>> {
         Box::pin((self.0)(request, arrival))
     }
+}
+
+/// A refusal with this status.
+pub(crate) fn refused(status: u16) -> Decided {
+    refused_because(status, None)
+}
+
+pub(crate) fn refused_because(status: u16, reason: Option<&str>) -> Decided {
+    Decided::Refuse(Refusal { status, reason, ..Refusal::default() }.answer().unwrap())
 }
 
 pub(crate) fn answer<B>(status: StatusCode, body: B) -> Response<B> {
@@ -77,8 +87,14 @@ pub(crate) fn answer<B>(status: StatusCode, body: B) -> Response<B> {
     response
 }
 
-pub(crate) const HANDSHAKE: &str =
-    "GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\r\n";
+pub(crate) const HANDSHAKE: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
+    Connection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// The handshake on both of its ways: on the short one, and on hyper's, which one that tells of a body takes.
+pub(crate) fn both_ways() -> [String; 2] {
+    [HANDSHAKE.to_owned(), HANDSHAKE.replace("Host", "Content-Length: 0\r\nHost")]
+}
 
 pub(crate) const ORDINARY: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -100,5 +116,5 @@ pub(crate) async fn read_rest(stream: &mut (impl AsyncRead + Unpin)) -> String {
 
 /// The lines of a head, without the date, which no test can know.
 pub(crate) fn undated(head: &str) -> Vec<&str> {
-    head.lines().filter(|line| !line.starts_with("Date: ")).collect()
+    head.lines().filter(|line| !line.to_ascii_lowercase().starts_with("date: ")).collect()
 }

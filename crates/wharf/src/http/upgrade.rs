@@ -5,9 +5,8 @@ use std::pin::Pin;
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
-use http::{HeaderMap, Request, Response, header};
-use hyper::body::Incoming;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -15,22 +14,32 @@ use tokio::time::Instant;
 
 use super::service::ResponseBody;
 use super::stream::HttpStream;
-use crate::driver::Stream;
+use crate::driver::{IntoStream, Stream};
+use crate::proto::handshake::Answer;
 #[cfg(feature = "tls")]
 use crate::tls::TlsStream;
 
 /// What a WebSocket server is to an HTTP server: who answers its handshakes.
 pub(crate) trait UpgradeOwner: Send + Sync {
-    /// Answers a handshake. It is dropped where the client goes first, or the HTTP server's deadline passes.
-    ///
-    /// An answer of 101 goes out with its fields as they are, and [`take_stream`] has the stream then. Any other
-    /// answer goes out with `Connection: close`, and the connection ends.
+    /// Decides a handshake. It is dropped where the client goes first, or the HTTP server's deadline passes.
     fn upgrade(
         self: Arc<Self>,
-        request: Request<Incoming>,
+        request: Parts,
         arrival: Arrival,
-    ) -> Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>;
+    ) -> Pin<Box<dyn Future<Output = Decided> + Send>>;
 }
+
+/// What became of a handshake.
+pub(crate) enum Decided {
+    /// The answer is 101. Once it has gone out, the stream is for [`Begin`].
+    Switch(Answer, Begin),
+    /// Any other answer. It goes out, and the connection ends.
+    Refuse(Answer),
+}
+
+/// Takes a stream that is no longer HTTP, and the bytes that were read behind the handshake: a client may send its first
+/// frames without waiting for the answer. Dropped where there is no stream.
+pub(crate) type Begin = Box<dyn FnOnce(Stream, Vec<u8>) + Send>;
 
 /// How a request came.
 #[derive(Clone, Copy, Debug)]
@@ -51,32 +60,54 @@ pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
             .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 
-/// Takes the stream back from HTTP, with the bytes that were read behind the request: a client may send its first
-/// frames without waiting for the answer.
-///
-/// It is there once the 101 has been written. The bytes share the buffer of the request; whoever keeps them, keeps it.
-pub(crate) async fn take_stream(upgrade: OnUpgrade) -> Result<(Stream, Bytes), TakeStreamError> {
-    let upgraded = upgrade.await.map_err(TakeStreamError::Lost)?;
-    let upgraded = match upgraded.downcast::<TokioIo<HttpStream<TcpStream>>>() {
-        Ok(parts) => return Ok((Stream::Tcp(parts.io.into_inner().into_inner()), parts.read_buf)),
+/// Begins what comes after HTTP, once the 101 has been written by hyper.
+pub(crate) async fn hand_over(upgrade: OnUpgrade, begin: Begin) {
+    if let Some((stream, read)) = take_stream(upgrade).await {
+        begin(stream, read);
+    }
+}
+
+/// Takes the stream back from hyper, with the bytes that were read behind the request.
+async fn take_stream(upgrade: OnUpgrade) -> Option<(Stream, Vec<u8>)> {
+    let upgraded = match upgrade.await.ok()?.downcast::<TokioIo<HttpStream<TcpStream>>>() {
+        Ok(parts) => return taken_apart(parts),
         Err(upgraded) => upgraded,
     };
     #[cfg(feature = "tls")]
     let upgraded = match upgraded.downcast::<TokioIo<HttpStream<TlsStream<TcpStream>>>>() {
-        Ok(parts) => return Ok((Stream::Tls(parts.io.into_inner().into_inner()), parts.read_buf)),
+        Ok(parts) => return taken_apart(parts),
         Err(upgraded) => upgraded,
     };
     drop(upgraded);
-    Err(TakeStreamError::OtherStream)
+    None
 }
 
-/// Why there is no stream to take.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TakeStreamError {
-    #[error("TCP connection lost before handshake completed")]
-    Lost(#[source] hyper::Error),
-    #[error("the request came over something else than TCP or TLS")]
-    OtherStream,
+fn taken_apart<S: IntoStream>(
+    parts: hyper::upgrade::Parts<TokioIo<HttpStream<S>>>,
+) -> Option<(Stream, Vec<u8>)> {
+    let stream = parts.io.into_inner();
+    // Copied: the bytes share HTTP's whole read buffer, which is not to live on behind them.
+    let read = [parts.read_buf.as_ref(), stream.unread()].concat();
+    Some((stream.into_inner().into_stream()?, read))
+}
+
+/// An answer as hyper takes it.
+pub(crate) fn response(answer: &Answer) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::empty());
+    let status = StatusCode::from_u16(answer.status()).unwrap_or_default();
+    *response.status_mut() = status;
+    if status.canonical_reason().is_none() {
+        // hyper would write "<none>".
+        response.extensions_mut().insert(hyper::ext::ReasonPhrase::from_static(b""));
+    }
+    for (name, value) in answer.fields() {
+        // An answer has been checked; what HTTP's own types refuse on top of that is left out.
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value))
+        {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
 }
 
 /// Who answers the handshakes of an HTTP server, if anybody.

@@ -2,8 +2,8 @@
 
 mod queue;
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -62,19 +62,30 @@ impl Drop for Armed {
 /// What `future` gives, if it is ready by the deadline. It is asked first, also where the deadline has passed.
 ///
 /// One task awaits it from beginning to end: the timer keeps that one's waker.
-pub(crate) async fn by<F: Future>(deadline: tokio::time::Instant, future: F) -> Option<F::Output> {
-    let (deadline, mut timer) = (deadline.into_std(), Timer::default());
-    let mut future = pin!(future);
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+pub(crate) fn by<F: Future + Unpin>(deadline: tokio::time::Instant, future: F) -> By<F> {
+    By { deadline: deadline.into_std(), timer: Timer::default(), future }
+}
+
+/// See [`by`].
+pub(crate) struct By<F> {
+    deadline: Instant,
+    timer: Timer,
+    future: F,
+}
+
+impl<F: Future + Unpin> Future for By<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { deadline, timer, future } = self.get_mut();
+        if let Poll::Ready(output) = Pin::new(future).poll(cx) {
             return Poll::Ready(Some(output));
         }
         let now = tokio::time::Instant::now().into_std();
-        if now >= deadline {
+        if now >= *deadline {
             return Poll::Ready(None);
         }
-        timer.arm(Some(deadline), now, cx);
+        timer.arm(Some(*deadline), now, cx);
         Poll::Pending
-    })
-    .await
+    }
 }

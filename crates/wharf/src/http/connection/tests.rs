@@ -10,8 +10,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Sleep, sleep};
 
-use super::super::service::NotFound;
-use super::super::support::{HANDSHAKE, ORDINARY, answer, owner, read_head, read_rest, service, undated};
+use super::super::service::{NotFound, ResponseBody};
+use super::super::support::{
+    HANDSHAKE, ORDINARY, answer, owner, read_head, read_rest, refused, service, undated,
+};
 use super::*;
 
 struct Served {
@@ -140,7 +142,7 @@ async fn a_handshakes_clock_starts_with_the_connection_and_again_when_a_response
         served(service(|_| async { answer(StatusCode::OK, LateBody(Box::pin(sleep(seconds(7))))) }));
     let refuser = owner(move |_, arrival| {
         started.send(arrival.started).unwrap();
-        async { answer(StatusCode::FORBIDDEN, ResponseBody::empty()) }
+        async { refused(403) }
     });
     served.mount.set(refuser).unwrap();
 
@@ -155,7 +157,7 @@ async fn a_handshakes_clock_starts_with_the_connection_and_again_when_a_response
 #[tokio::test(start_paused = true)]
 async fn r11_7_a_refused_client_that_keeps_its_half_open_is_cut_at_the_deadline() {
     let mut served = served(Box::new(NotFound));
-    served.mount.set(owner(|_, _| async { answer(StatusCode::FORBIDDEN, ResponseBody::empty()) })).unwrap();
+    served.mount.set(owner(|_, _| async { refused(403) })).unwrap();
     served.send(HANDSHAKE).await;
     assert_eq!(
         undated(&read_rest(&mut served.client).await),

@@ -3,17 +3,20 @@
 use std::future::pending;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::{Method, Version};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::HttpServer;
-use super::super::support::{HANDSHAKE, ORDINARY, answer, owner, read_head, read_rest, undated};
+use super::super::support::{
+    HANDSHAKE, ORDINARY, both_ways, owner, read_head, read_rest, refused, refused_because, undated,
+};
 use super::*;
+use crate::proto::handshake::{self, Accept, HeadLimits, parse_request};
 
-type Taken = Result<(TcpStream, Bytes), TakeStreamError>;
+type Taken = (TcpStream, Vec<u8>);
 
 const FRAMES: &[u8] = b"\x81\x85\0\0\0\0first\x81\x86\0\0\0\0second";
 
@@ -25,31 +28,19 @@ async fn connect(http: &HttpServer) -> TcpStream {
     TcpStream::connect(http.local_addr()).await.unwrap()
 }
 
-fn switching() -> Response<ResponseBody> {
-    let mut response = answer(StatusCode::SWITCHING_PROTOCOLS, ResponseBody::empty());
-    for (name, value) in [
-        ("upgrade", "websocket"),
-        ("connection", "Upgrade"),
-        ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
-        ("origin", "http://a"),
-        ("set-cookie", "a=1"),
-        ("set-cookie", "b=2"),
-    ] {
-        response.headers_mut().append(HeaderName::from_static(name), HeaderValue::from_static(value));
-    }
-    response
+/// The answer to [`HANDSHAKE`].
+fn switching() -> Answer {
+    let (head, _) = parse_request(HANDSHAKE.as_bytes(), &HeadLimits::default()).unwrap().unwrap();
+    let request = handshake::Request::read(&head).unwrap();
+    let cookies = ["a=1".to_owned(), "b=2".to_owned()];
+    Accept { origin: Some("http://a"), cookies: &cookies, ..Accept::default() }.answer(&request).unwrap()
 }
 
-fn refusal() -> Response<ResponseBody> {
-    answer(StatusCode::FORBIDDEN, ResponseBody::empty())
-}
-
-async fn take_tcp(upgrade: OnUpgrade) -> Taken {
-    let (stream, read) = take_stream(upgrade).await?;
+fn tcp(stream: Stream) -> TcpStream {
     match stream {
-        Stream::Tcp(stream) => Ok((stream, read)),
+        Stream::Tcp(stream) => stream,
         #[cfg(feature = "tls")]
-        Stream::Tls(_) => Err(TakeStreamError::OtherStream),
+        Stream::Tls(_) => panic!("the server has no TLS"),
     }
 }
 
@@ -57,18 +48,15 @@ async fn take_tcp(upgrade: OnUpgrade) -> Taken {
 fn accepting(decide: oneshot::Receiver<()>) -> (Arc<dyn UpgradeOwner>, mpsc::UnboundedReceiver<Taken>) {
     let (taken, streams) = mpsc::unbounded_channel();
     let decide = Mutex::new(Some(decide));
-    let accepting = owner(move |mut request, _| {
-        let upgrade = hyper::upgrade::on(&mut request);
+    let accepting = owner(move |_, _| {
         let taken = taken.clone();
-        tokio::spawn(async move {
-            let _ = taken.send(take_tcp(upgrade).await);
-        });
         let decide = decide.lock().unwrap().take();
         async move {
             if let Some(decide) = decide {
                 decide.await.unwrap();
             }
-            switching()
+            let begin = move |stream, read| taken.send((tcp(stream), read)).unwrap();
+            Decided::Switch(switching(), Box::new(begin))
         }
     });
     (accepting, streams)
@@ -80,9 +68,7 @@ fn decided() -> oneshot::Receiver<()> {
     decided
 }
 
-async fn received(taken: Taken, len: usize) -> Vec<u8> {
-    let (mut stream, early) = taken.unwrap();
-    let mut received = early.to_vec();
+async fn received((mut stream, mut received): Taken, len: usize) -> Vec<u8> {
     let mut rest = vec![0; len - received.len()];
     stream.read_exact(&mut rest).await.unwrap();
     received.append(&mut rest);
@@ -94,24 +80,27 @@ async fn a_101_goes_out_with_the_given_fields_in_the_given_order_and_no_other() 
     let http = listening().await;
     let (accepting, mut streams) = accepting(decided());
     http.mount(accepting).unwrap();
-    let mut client = connect(&http).await;
-    client.write_all(HANDSHAKE.as_bytes()).await.unwrap();
-    assert_eq!(
-        read_head(&mut client).await,
-        "HTTP/1.1 101 Switching Protocols\r\n\
-         Upgrade: websocket\r\n\
-         Connection: Upgrade\r\n\
-         Sec-Websocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
-         Origin: http://a\r\n\
-         Set-Cookie: a=1\r\n\
-         Set-Cookie: b=2\r\n\
-         \r\n"
-    );
-    let (mut stream, early) = streams.recv().await.unwrap().unwrap();
-    assert!(early.is_empty());
-    stream.write_all(b"both ways").await.unwrap();
-    drop(stream);
-    assert_eq!(read_rest(&mut client).await, "both ways");
+    for handshake in both_ways() {
+        let mut client = connect(&http).await;
+        client.write_all(handshake.as_bytes()).await.unwrap();
+        // hyper writes every name in title case.
+        assert_eq!(
+            read_head(&mut client).await.replace("Websocket", "WebSocket"),
+            "HTTP/1.1 101 Switching Protocols\r\n\
+             Upgrade: websocket\r\n\
+             Connection: Upgrade\r\n\
+             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+             Origin: http://a\r\n\
+             Set-Cookie: a=1\r\n\
+             Set-Cookie: b=2\r\n\
+             \r\n"
+        );
+        let (mut stream, early) = streams.recv().await.unwrap();
+        assert!(early.is_empty());
+        stream.write_all(b"both ways").await.unwrap();
+        drop(stream);
+        assert_eq!(read_rest(&mut client).await, "both ways");
+    }
 }
 
 #[tokio::test]
@@ -119,45 +108,51 @@ async fn r15_1_bytes_in_the_segment_of_the_handshake_are_there() {
     let http = listening().await;
     let (accepting, mut streams) = accepting(decided());
     http.mount(accepting).unwrap();
-    let mut client = connect(&http).await;
-    client.write_all(&[HANDSHAKE.as_bytes(), FRAMES].concat()).await.unwrap();
-    let (_stream, early) = streams.recv().await.unwrap().unwrap();
-    assert_eq!(early, FRAMES);
+    for handshake in both_ways() {
+        let mut client = connect(&http).await;
+        client.write_all(&[handshake.as_bytes(), FRAMES].concat()).await.unwrap();
+        let (_stream, early) = streams.recv().await.unwrap();
+        assert_eq!(early, FRAMES);
+    }
 }
 
 #[tokio::test]
 async fn r15_1_bytes_in_the_segment_of_the_handshake_are_there_after_a_late_decision() {
-    let http = listening().await;
-    let (decide, decided) = oneshot::channel();
-    let (accepting, mut streams) = accepting(decided);
-    http.mount(accepting).unwrap();
-    let mut client = connect(&http).await;
-    client.write_all(&[HANDSHAKE.as_bytes(), FRAMES].concat()).await.unwrap();
-    decide.send(()).unwrap();
-    assert_eq!(received(streams.recv().await.unwrap(), FRAMES.len()).await, FRAMES);
+    for handshake in both_ways() {
+        let http = listening().await;
+        let (decide, decided) = oneshot::channel();
+        let (accepting, mut streams) = accepting(decided);
+        http.mount(accepting).unwrap();
+        let mut client = connect(&http).await;
+        client.write_all(&[handshake.as_bytes(), FRAMES].concat()).await.unwrap();
+        decide.send(()).unwrap();
+        assert_eq!(received(streams.recv().await.unwrap(), FRAMES.len()).await, FRAMES);
+    }
 }
 
 #[tokio::test]
 async fn r15_2_bytes_sent_between_handshake_and_a_late_decision_are_there_in_order() {
-    let http = listening().await;
-    let (decide, decided) = oneshot::channel();
-    let (accepting, mut streams) = accepting(decided);
-    http.mount(accepting).unwrap();
-    let mut client = connect(&http).await;
-    // More than any buffer of HTTP's holds.
-    let sent: Vec<u8> = (0..300_000_u32).flat_map(u32::to_be_bytes).collect();
-    let len = sent.len();
-    client.write_all(&[HANDSHAKE.as_bytes(), FRAMES].concat()).await.unwrap();
-    let expected = [FRAMES, &sent].concat();
-    let sending = tokio::spawn(async move {
-        client.write_all(&sent[..1000]).await.unwrap();
-        decide.send(()).unwrap();
-        client.write_all(&sent[1000..]).await.unwrap();
-        client
-    });
-    let taken = streams.recv().await.unwrap();
-    assert!(received(taken, FRAMES.len() + len).await == expected);
-    sending.await.unwrap();
+    for handshake in both_ways() {
+        let http = listening().await;
+        let (decide, decided) = oneshot::channel();
+        let (accepting, mut streams) = accepting(decided);
+        http.mount(accepting).unwrap();
+        let mut client = connect(&http).await;
+        // More than any buffer of HTTP's holds.
+        let sent: Vec<u8> = (0..300_000_u32).flat_map(u32::to_be_bytes).collect();
+        let len = sent.len();
+        client.write_all(&[handshake.as_bytes(), FRAMES].concat()).await.unwrap();
+        let expected = [FRAMES, &sent].concat();
+        let sending = tokio::spawn(async move {
+            client.write_all(&sent[..50_000]).await.unwrap();
+            decide.send(()).unwrap();
+            client.write_all(&sent[50_000..]).await.unwrap();
+            client
+        });
+        let taken = streams.recv().await.unwrap();
+        assert!(received(taken, FRAMES.len() + len).await == expected);
+        sending.await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -165,15 +160,29 @@ async fn r15_1_the_handshake_may_come_in_any_two_pieces() {
     let http = listening().await;
     let (accepting, mut streams) = accepting(decided());
     http.mount(accepting).unwrap();
-    let sent = [HANDSHAKE.as_bytes(), FRAMES].concat();
-    for split in 1..sent.len() {
-        let mut client = connect(&http).await;
-        client.set_nodelay(true).unwrap();
-        client.write_all(&sent[..split]).await.unwrap();
-        tokio::task::yield_now().await;
-        client.write_all(&sent[split..]).await.unwrap();
-        assert_eq!(received(streams.recv().await.unwrap(), FRAMES.len()).await, FRAMES, "split at {split}");
+    for handshake in both_ways() {
+        let sent = [handshake.as_bytes(), FRAMES].concat();
+        for split in 1..sent.len() {
+            let mut client = connect(&http).await;
+            client.set_nodelay(true).unwrap();
+            client.write_all(&sent[..split]).await.unwrap();
+            tokio::task::yield_now().await;
+            client.write_all(&sent[split..]).await.unwrap();
+            let taken = streams.recv().await.unwrap();
+            assert_eq!(received(taken, FRAMES.len()).await, FRAMES, "split at {split}");
+        }
     }
+}
+
+#[tokio::test]
+async fn a_handshake_may_come_behind_another_request() {
+    let http = listening().await;
+    let (accepting, mut streams) = accepting(decided());
+    http.mount(accepting).unwrap();
+    let mut client = connect(&http).await;
+    client.write_all(&[ORDINARY.as_bytes(), HANDSHAKE.as_bytes(), FRAMES].concat()).await.unwrap();
+    assert!(read_head(&mut client).await.starts_with("HTTP/1.1 404 "));
+    assert_eq!(received(streams.recv().await.unwrap(), FRAMES.len()).await, FRAMES);
 }
 
 #[tokio::test]
@@ -200,8 +209,8 @@ async fn what_names_an_upgrade_goes_to_the_owner_whatever_else_it_is() {
     let http = listening().await;
     let (seen, mut requests) = mpsc::unbounded_channel();
     let refuser = owner(move |request, _| {
-        seen.send((request.method().clone(), request.version())).unwrap();
-        async { refusal() }
+        seen.send((request.method, request.version)).unwrap();
+        async { refused(403) }
     });
     http.mount(refuser).unwrap();
     for (line, fields, expected) in [
@@ -232,7 +241,7 @@ async fn the_owner_learns_the_address_of_the_client() {
     let (seen, mut arrivals) = mpsc::unbounded_channel();
     let refuser = owner(move |_, arrival| {
         seen.send(arrival.peer).unwrap();
-        async { refusal() }
+        async { refused(403) }
     });
     http.mount(refuser).unwrap();
     let mut client = connect(&http).await;
@@ -243,33 +252,32 @@ async fn the_owner_learns_the_address_of_the_client() {
 #[tokio::test]
 async fn r11_1_a_refusal_says_that_it_closes_and_ends_tcp() {
     let http = listening().await;
-    http.mount(owner(|_, _| async {
-        let mut response = refusal();
-        response.headers_mut().insert("x-websocket-reject-reason", HeaderValue::from_static("no"));
-        response
-    }))
-    .unwrap();
-    let mut client = connect(&http).await;
-    client.write_all(HANDSHAKE.as_bytes()).await.unwrap();
-    assert_eq!(
-        undated(&read_rest(&mut client).await),
-        [
-            "HTTP/1.1 403 Forbidden",
-            "X-Websocket-Reject-Reason: no",
-            "Connection: close",
-            "Content-Length: 0",
-            ""
-        ]
-    );
+    http.mount(owner(|_, _| async { refused_because(403, Some("no")) })).unwrap();
+    for handshake in both_ways() {
+        let mut client = connect(&http).await;
+        client.write_all(handshake.as_bytes()).await.unwrap();
+        let head = read_rest(&mut client).await;
+        assert_eq!(
+            undated(&head.to_lowercase()),
+            [
+                "http/1.1 403 forbidden",
+                "connection: close",
+                "x-websocket-reject-reason: no",
+                "content-length: 0",
+                ""
+            ]
+        );
+        assert!(head.contains("\r\nDate: "));
+    }
 }
 
 #[tokio::test]
 async fn a_refusal_reaches_a_client_that_goes_on_sending() {
     let http = listening().await;
-    http.mount(owner(|_, _| async { refusal() })).unwrap();
-    for _ in 0..20 {
+    http.mount(owner(|_, _| async { refused(403) })).unwrap();
+    for handshake in both_ways().iter().cycle().take(40) {
         let mut client = connect(&http).await;
-        client.write_all(&[HANDSHAKE.as_bytes(), &vec![0; 200_000]].concat()).await.unwrap();
+        client.write_all(&[handshake.as_bytes(), &vec![0; 200_000]].concat()).await.unwrap();
         // A reset, where the server closed with bytes unread, would be an error here.
         assert!(read_rest(&mut client).await.starts_with("HTTP/1.1 403 Forbidden\r\n"));
     }
@@ -287,7 +295,7 @@ async fn a_handshake_with_a_body_ends_either_way() {
     assert_eq!(received(streams.recv().await.unwrap(), FRAMES.len()).await, FRAMES);
 
     http.unmount(&accepting);
-    http.mount(owner(|_, _| async { refusal() })).unwrap();
+    http.mount(owner(|_, _| async { refused(403) })).unwrap();
     let mut client = connect(&http).await;
     client.write_all(request.as_bytes()).await.unwrap();
     assert!(read_rest(&mut client).await.starts_with("HTTP/1.1 403 "));
@@ -296,8 +304,8 @@ async fn a_handshake_with_a_body_ends_either_way() {
 #[tokio::test]
 async fn there_is_one_owner_at_a_time_and_only_it_can_be_unmounted() {
     let http = listening().await;
-    let first = owner(|_, _| async { answer(StatusCode::IM_A_TEAPOT, ResponseBody::empty()) });
-    let second = owner(|_, _| async { refusal() });
+    let first = owner(|_, _| async { refused(418) });
+    let second = owner(|_, _| async { refused(403) });
     http.mount(Arc::clone(&first)).unwrap();
     assert_eq!(http.mount(Arc::clone(&second)), Err(AlreadyMounted));
     assert_eq!(http.mount(Arc::clone(&first)), Err(AlreadyMounted));
@@ -329,25 +337,26 @@ async fn handles_on_one_server_have_one_identity() {
 async fn r14_a_client_that_goes_before_the_decision_ends_its_request() {
     let http = listening().await;
     let (pending_request, mut requests) = mpsc::unbounded_channel();
-    http.mount(owner(move |mut request, _| {
+    http.mount(owner(move |_, _| {
         let (alive, gone) = oneshot::channel::<()>();
-        pending_request.send((gone, hyper::upgrade::on(&mut request))).unwrap();
+        pending_request.send(gone).unwrap();
         async move {
             let _alive = alive;
             pending().await
         }
     }))
     .unwrap();
-    for reset in [false, true] {
-        let mut client = connect(&http).await;
-        client.write_all(HANDSHAKE.as_bytes()).await.unwrap();
-        let (gone, upgrade) = requests.recv().await.unwrap();
-        if reset {
-            SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+    for handshake in both_ways() {
+        for reset in [false, true] {
+            let mut client = connect(&http).await;
+            client.write_all(handshake.as_bytes()).await.unwrap();
+            let gone = requests.recv().await.unwrap();
+            if reset {
+                SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+            }
+            drop(client);
+            assert!(gone.await.is_err(), "the request was answered");
         }
-        drop(client);
-        assert!(gone.await.is_err(), "the request was answered");
-        assert!(matches!(take_stream(upgrade).await, Err(TakeStreamError::Lost(_))));
     }
 }
 
@@ -356,9 +365,9 @@ async fn s12_2_a_reset_at_any_moment_disturbs_nobody() {
     let http = listening().await;
     let (seen, mut requests) = mpsc::unbounded_channel();
     http.mount(owner(move |request, _| {
-        let undecided = request.uri().path() == "/undecided";
+        let undecided = request.uri.path() == "/undecided";
         seen.send(()).unwrap();
-        async move { if undecided { pending().await } else { refusal() } }
+        async move { if undecided { pending().await } else { refused(403) } }
     }))
     .unwrap();
 
@@ -392,7 +401,7 @@ async fn a_stream_that_was_taken_outlives_its_http_server() {
     let mut client = connect(&http).await;
     client.write_all(HANDSHAKE.as_bytes()).await.unwrap();
     read_head(&mut client).await;
-    let (mut stream, _) = streams.recv().await.unwrap().unwrap();
+    let (mut stream, _) = streams.recv().await.unwrap();
     http.shut_down().await;
     drop(http);
     stream.write_all(b"still here").await.unwrap();

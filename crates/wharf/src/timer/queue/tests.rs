@@ -75,7 +75,7 @@ fn each_task_is_woken_at_its_own_deadline_whichever_was_armed_first() {
 fn what_is_ready_by_its_deadline_or_was_so_at_once_is_given_out() {
     paused().block_on(async {
         let begin = now();
-        let in_time = by((begin + 2 * SECOND).into(), until(begin + SECOND));
+        let in_time = by((begin + 2 * SECOND).into(), Box::pin(until(begin + SECOND)));
         assert_eq!(in_time.await, Some(begin + SECOND));
         assert_eq!(by(begin.into(), std::future::ready(7)).await, Some(7));
         assert_eq!(by(begin.into(), pending::<()>()).await, None);

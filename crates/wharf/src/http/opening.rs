@@ -1,0 +1,265 @@
+//! The short way of an opening handshake: where the first request of a connection is one, it is read, decided and answered
+//! here, and never enters hyper. Everything else goes there, with the bytes that were read.
+
+use std::future::{pending, poll_fn};
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Poll, ready};
+use std::time::SystemTime;
+
+use bytes::{Bytes, BytesMut};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
+use httparse::Status;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::watch;
+
+use super::limits::{DEFAULT_MAX_HEADERS, Limits};
+use super::stream::HttpStream;
+use super::upgrade::{Arrival, Begin, Decided, Mount, UpgradeOwner, is_upgrade};
+use super::{Phase, closing};
+use crate::date::imf_fixdate;
+use crate::proto::handshake::Answer;
+use crate::timer::by;
+
+/// What is to become of a connection after its first request.
+pub(super) enum Opened {
+    /// HTTP is to be served on it, beginning with what was read.
+    Http(Bytes),
+    /// It is no longer HTTP. What came behind the handshake goes with it.
+    Switched(Begin, Vec<u8>),
+    /// It ends in order, with 408 where somebody waits for an answer.
+    Over {
+        owes_an_answer: bool,
+    },
+    Lost,
+}
+
+/// Answers the first request of a connection, if it is a handshake.
+pub(super) async fn open<S>(
+    stream: &mut HttpStream<S>,
+    arrival: Arrival,
+    mount: &Mount,
+    limits: &Limits,
+    stop: &mut watch::Receiver<Phase>,
+) -> Opened
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut read = BytesMut::new();
+    let first = {
+        let first = pin!(read_first(stream, &mut read, mount, limits, stop));
+        by(arrival.started + limits.handshake_timeout, first).await
+    };
+    match first {
+        Some(First::Handshake(handshake)) => answer(*handshake, stream, arrival, limits).await,
+        Some(First::Other) => Opened::Http(read.freeze()),
+        Some(First::Lost) => Opened::Lost,
+        Some(First::Ended) => Opened::Over { owes_an_answer: false },
+        // Nobody asked for an answer before there was a first byte.
+        None => Opened::Over { owes_an_answer: !read.is_empty() },
+    }
+}
+
+/// The first request of a connection.
+enum First {
+    Handshake(Box<Handshake>),
+    /// Any other, or none that is right.
+    Other,
+    /// The client has ended its half, or the server is closing, before there was a request.
+    Ended,
+    Lost,
+}
+
+/// A handshake, and what was read behind it.
+struct Handshake {
+    request: Parts,
+    owner: Arc<dyn UpgradeOwner>,
+    rest: BytesMut,
+}
+
+async fn read_first<S>(
+    stream: &mut HttpStream<S>,
+    read: &mut BytesMut,
+    mount: &Mount,
+    limits: &Limits,
+    stop: &mut watch::Receiver<Phase>,
+) -> First
+where
+    S: AsyncRead + Unpin,
+{
+    loop {
+        let former = read.len();
+        let received = tokio::select! {
+            biased;
+            received = read_once(stream, read, limits.max_header_size + 1 - former) => received,
+            // One that has asked for nothing yet. Who has begun to is waited for.
+            _ = closing(stop), if former == 0 => Ok(0),
+        };
+        match received {
+            Ok(0) => return First::Ended,
+            Ok(_) => {}
+            Err(_) => return First::Lost,
+        }
+        let is_over_limit = read.len() > limits.max_header_size;
+        // A head whose bytes drip is not read anew at each of them.
+        if former > 0 && !is_over_limit && !has_empty_line(&read[former.saturating_sub(3)..]) {
+            continue;
+        }
+        match Handshake::parse(read, mount, limits) {
+            Ok(Some(handshake)) => return First::Handshake(Box::new(handshake)),
+            Ok(None) if !is_over_limit => {}
+            Ok(None) | Err(NoHandshake) => return First::Other,
+        }
+    }
+}
+
+fn has_empty_line(bytes: &[u8]) -> bool {
+    bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
+}
+
+/// hyper is to say what it is.
+struct NoHandshake;
+
+impl Handshake {
+    /// Takes the handshake out of what was read, if it is there. `None`: more has to come.
+    fn parse(read: &mut BytesMut, mount: &Mount, limits: &Limits) -> Result<Option<Self>, NoHandshake> {
+        let bytes = read.split().freeze();
+        let parsed = parse_request(&bytes, limits);
+        let owner = parsed.as_ref().ok().and_then(Option::as_ref).and_then(|_| mount.owner());
+        match (parsed, owner) {
+            (Ok(Some((request, len))), Some(owner)) => {
+                Ok(Some(Self { request, owner, rest: BytesMut::from(&bytes[len..]) }))
+            }
+            (parsed, _) => {
+                let is_partial = matches!(parsed, Ok(None));
+                drop(parsed);
+                *read = bytes.into();
+                if is_partial { Ok(None) } else { Err(NoHandshake) }
+            }
+        }
+    }
+}
+
+/// Has a handshake decided, and sends the answer.
+async fn answer<S>(
+    handshake: Handshake,
+    stream: &mut HttpStream<S>,
+    arrival: Arrival,
+    limits: &Limits,
+) -> Opened
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Handshake { request, owner, mut rest } = handshake;
+    let decided = tokio::select! {
+        biased;
+        decided = owner.upgrade(request, arrival) => decided,
+        // A request whose client is gone is nobody's any more.
+        () = read_ahead(stream, &mut rest, limits) => return Opened::Lost,
+    };
+    let head = match &decided {
+        Decided::Switch(answer, _) => {
+            let mut head = Vec::with_capacity(256);
+            answer.write(&mut head);
+            head
+        }
+        Decided::Refuse(answer) => refusal(answer),
+    };
+    match (stream.write_all(&head).await, decided) {
+        (Ok(()), Decided::Switch(_, begin)) => Opened::Switched(begin, rest.into()),
+        (Ok(()), Decided::Refuse(_)) => Opened::Over { owes_an_answer: false },
+        (Err(_), _) => Opened::Lost,
+    }
+}
+
+/// A request that may take the short way, and the length of its head. `None`: more has to come.
+fn parse_request(bytes: &Bytes, limits: &Limits) -> Result<Option<(Parts, usize)>, NoHandshake> {
+    let mut slots = [const { MaybeUninit::uninit() }; DEFAULT_MAX_HEADERS];
+    let slots = &mut slots[..limits.max_headers.min(DEFAULT_MAX_HEADERS)];
+    let mut head = httparse::Request::new(&mut []);
+    let len = match head.parse_with_uninit_headers(bytes, slots) {
+        Ok(Status::Complete(len)) if len <= limits.max_header_size => len,
+        Ok(Status::Complete(_)) | Err(_) => return Err(NoHandshake),
+        Ok(Status::Partial) => return Ok(None),
+    };
+    let (Some("GET"), Some(target), Some(1)) = (head.method, head.path, head.version) else {
+        return Err(NoHandshake);
+    };
+    let headers = headers(bytes, head.headers)?;
+    let has_body =
+        headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING);
+    if has_body || headers.contains_key(header::EXPECT) || !is_upgrade(&headers) {
+        return Err(NoHandshake);
+    }
+    let (mut request, ()) = Request::new(()).into_parts();
+    request.method = Method::GET;
+    request.version = Version::HTTP_11;
+    request.uri = Uri::from_maybe_shared(bytes.slice_ref(target.as_bytes())).map_err(|_| NoHandshake)?;
+    request.headers = headers;
+    Ok(Some((request, len)))
+}
+
+/// The fields, whose values share the bytes that they came in.
+fn headers(bytes: &Bytes, fields: &[httparse::Header<'_>]) -> Result<HeaderMap, NoHandshake> {
+    let mut headers = HeaderMap::with_capacity(fields.len());
+    for field in fields {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| NoHandshake)?;
+        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value)).map_err(|_| NoHandshake)?;
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+/// Reads what the client sends before it has its answer, up to as much as HTTP would. Ends where the client does.
+async fn read_ahead<S>(stream: &mut HttpStream<S>, rest: &mut BytesMut, limits: &Limits)
+where
+    S: AsyncRead + Unpin,
+{
+    loop {
+        let room = limits.buffer_size().saturating_sub(rest.len());
+        if room == 0 {
+            return pending().await;
+        }
+        if !matches!(read_once(stream, rest, room).await, Ok(1..)) {
+            return;
+        }
+    }
+}
+
+/// Reads no more than `room` bytes: how many. While nothing comes, it holds no buffer.
+async fn read_once<S>(stream: &mut HttpStream<S>, read: &mut BytesMut, room: usize) -> io::Result<usize>
+where
+    S: AsyncRead + Unpin,
+{
+    poll_fn(|cx| {
+        let mut buffer = [MaybeUninit::uninit(); READ_SIZE];
+        let mut buffer = ReadBuf::uninit(&mut buffer[..room.min(READ_SIZE)]);
+        ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer))?;
+        read.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(buffer.filled().len()))
+    })
+    .await
+}
+
+/// A refusal as it goes out: dated (RFC 9110 §6.6.1), and with the length of its empty body where it may have one (RFC 9110
+/// §8.6).
+fn refusal(answer: &Answer) -> Vec<u8> {
+    let has = |name| answer.fields().iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
+    let mut head = Vec::with_capacity(256);
+    answer.write(&mut head);
+    head.truncate(head.len() - b"\r\n".len());
+    if let Some(date) = imf_fixdate(SystemTime::now()).filter(|_| !has("Date")) {
+        head.extend_from_slice(format!("Date: {date}\r\n").as_bytes());
+    }
+    if !has("Content-Length") && answer.status() != 304 {
+        head.extend_from_slice(b"Content-Length: 0\r\n");
+    }
+    head.extend_from_slice(b"\r\n");
+    head
+}
+
+/// Most heads have room in so many bytes, cookies and all.
+const READ_SIZE: usize = 4096;
