@@ -235,6 +235,26 @@ async fn a_closing_server_ends_an_idle_connection_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_closing_server_ends_a_connection_that_has_asked_for_nothing_and_waits_for_one_that_has_begun_to() {
+    let mut silent = served(Box::new(NotFound));
+    silent.close(seconds(60));
+    assert_eq!(read_rest(&mut silent.client).await, "");
+    drop(silent.client);
+    silent.server.await.unwrap();
+    assert_about(silent.started.elapsed(), seconds(0));
+
+    let mut begun = served(Box::new(NotFound));
+    let (first, last) = ORDINARY.split_at(10);
+    begun.send(first).await;
+    tokio::task::yield_now().await;
+    begun.close(seconds(60));
+    sleep(seconds(5)).await;
+    begun.send(last).await;
+    assert!(read_rest(&mut begun.client).await.starts_with("HTTP/1.1 404 "));
+    assert_about(begun.started.elapsed(), seconds(5));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_closing_server_answers_the_request_that_it_has_and_no_further_one() {
     let (decide, called) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (decided, calls) = (Arc::clone(&decide), Arc::clone(&called));

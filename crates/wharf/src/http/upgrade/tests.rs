@@ -117,6 +117,46 @@ async fn r15_1_bytes_in_the_segment_of_the_handshake_are_there() {
 }
 
 #[tokio::test]
+async fn a_handshake_may_be_as_long_as_heads_may_be_and_loses_nothing_of_what_follows() {
+    let http = listening().await;
+    let (accepting, mut streams) = accepting(decided());
+    http.mount(accepting).unwrap();
+    for handshake in both_ways() {
+        // Around the sizes of buffers, and up to the limit.
+        for len in [4096, 8192, 16_384].into_iter().flat_map(|len| len - FRAMES.len() - 1..=len) {
+            let padding = "x".repeat(len - handshake.len() - "X-Padding: \r\n".len());
+            let long = handshake.replace("Host", &format!("X-Padding: {padding}\r\nHost"));
+            assert_eq!(long.len(), len);
+            let mut client = connect(&http).await;
+            client.write_all(&[long.as_bytes(), FRAMES].concat()).await.unwrap();
+            assert!(read_head(&mut client).await.starts_with("HTTP/1.1 101 "), "{len}");
+            assert_eq!(received(streams.recv().await.unwrap(), FRAMES.len()).await, FRAMES, "{len}");
+        }
+        let long = handshake.replace("Host", &format!("X-Padding: {}\r\nHost", "x".repeat(16_384)));
+        assert!(status(&http, &long).await.starts_with("HTTP/1.1 431 "));
+        let many = handshake.replace("Host", &format!("{}Host", "X-Field: x\r\n".repeat(100)));
+        assert!(status(&http, &many).await.starts_with("HTTP/1.1 431 "));
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_http_gets_400() {
+    let http = listening().await;
+    let (accepting, _streams) = accepting(decided());
+    http.mount(accepting).unwrap();
+    for bad in [
+        HANDSHAKE.replace("Host: a", "Ho st: a"),
+        HANDSHAKE.replace("Host: a", "Host: a\0"),
+        HANDSHAKE.replace("/chat", "/ch at"),
+        HANDSHAKE.replace("GET", "G\x01T"),
+        HANDSHAKE.replace("Host: a\r\n", "Host: a\r\n folded\r\n"),
+        "\x16\x03\x01\x02\0\x01\0".to_owned(),
+    ] {
+        assert!(status(&http, &bad).await.starts_with("HTTP/1.1 400 "), "{bad:?}");
+    }
+}
+
+#[tokio::test]
 async fn r15_1_bytes_in_the_segment_of_the_handshake_are_there_after_a_late_decision() {
     for handshake in both_ways() {
         let http = listening().await;
