@@ -1,5 +1,8 @@
 //! An HTTP server as its users see it, over real sockets: what answers, what is bounded, how it ends.
 
+#[path = "support/service.rs"]
+mod service;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::future::{Ready, pending, ready};
@@ -13,6 +16,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, Incoming};
+use service::ServiceFn;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -21,28 +25,6 @@ use wharf::{HttpServer, HttpServerBuilder};
 
 const ORDINARY: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const LAST: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-
-/// A service made of a function.
-#[derive(Clone)]
-struct ServiceFn<F>(F);
-
-impl<F, A, B, E> Service<Request<Incoming>> for ServiceFn<F>
-where
-    F: Fn(Request<Incoming>) -> A,
-    A: Future<Output = Result<Response<B>, E>>,
-{
-    type Response = Response<B>;
-    type Error = E;
-    type Future = A;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), E>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Incoming>) -> A {
-        (self.0)(request)
-    }
-}
 
 fn text(text: impl Into<Bytes>) -> Response<Full<Bytes>> {
     Response::new(Full::new(text.into()))
