@@ -9,10 +9,10 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use tokio::net::{TcpListener, TcpSocket, ToSocketAddrs, lookup_host};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::limits::Limits;
-use super::listener::{Security, accept_connections};
+use super::listener::{Security, Serving, accept_connections};
 use super::service::{ErasedService, NotFound, Tower};
 use super::upgrade::Mount;
 use super::{HttpServer, Inner, Phase};
@@ -155,14 +155,15 @@ impl HttpServerBuilder {
             stop,
             shutdown_timeout: self.shutdown_timeout,
         };
-        tokio::spawn(accept_connections(
-            listener,
-            self.service,
-            Arc::clone(&inner.mount),
-            self.limits,
-            self.security,
-            stopped,
-        ));
+        let serving = Serving {
+            service: self.service,
+            mount: Arc::clone(&inner.mount),
+            limits: self.limits,
+            security: self.security,
+            slots: Arc::new(Semaphore::new(self.limits.max_connections.min(Semaphore::MAX_PERMITS))),
+            stop: stopped,
+        };
+        tokio::spawn(accept_connections(listener, serving));
         Ok(HttpServer { inner: Arc::new(inner) })
     }
 

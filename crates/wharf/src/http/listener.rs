@@ -1,12 +1,15 @@
 //! Takes TCP connections in, whatever happens to any of them.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::ready;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::yield_now;
 #[cfg(feature = "tls")]
 use tokio::time::timeout_at;
@@ -38,16 +41,20 @@ impl Accept for TcpListener {
     }
 }
 
-/// Serves each connection that comes, until the server closes.
-pub(crate) async fn accept_connections<L: Accept>(
-    listener: L,
-    service: Box<dyn ErasedService>,
-    mount: Arc<Mount>,
-    limits: Limits,
-    security: Security,
-    mut stop: watch::Receiver<Phase>,
-) {
-    let slots = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
+/// What connections are served by and under, at whichever of a server's listeners they come in.
+pub(crate) struct Serving {
+    pub(crate) service: Box<dyn ErasedService>,
+    pub(crate) mount: Arc<Mount>,
+    pub(crate) limits: Limits,
+    pub(crate) security: Security,
+    /// One for each connection that may be in HTTP at once.
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) stop: watch::Receiver<Phase>,
+}
+
+/// Serves each connection that comes and for which there is a slot, until the server closes.
+pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving) {
+    let Serving { service, mount, limits, security, slots, mut stop } = serving;
     let mut pause = SHORTEST_PAUSE;
     let mut accepted_in_a_row = 0;
     loop {
@@ -56,14 +63,9 @@ pub(crate) async fn accept_connections<L: Accept>(
             accepted_in_a_row = 0;
             yield_now().await;
         }
-        let next = async {
-            // Before the connection is taken: one that has no slot stays with the kernel.
-            let slot = Arc::clone(&slots).acquire_owned().await;
-            (listener.accept().await, slot)
-        };
         let (accepted, slot) = tokio::select! {
-            _ = closing(&mut stop) => return,
-            next = next => next,
+            _ = closing(&mut stop) => break,
+            next = next(&listener, &slots) => next,
         };
         match accepted {
             Ok((stream, arrival)) => {
@@ -92,12 +94,35 @@ pub(crate) async fn accept_connections<L: Accept>(
             Err(error) if concerns_one_connection(&error) => {}
             Err(_) => {
                 tokio::select! {
-                    _ = closing(&mut stop) => return,
+                    _ = closing(&mut stop) => break,
                     () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
                 }
             }
         }
     }
+    // Before `stop`, whose end tells that nobody listens any more.
+    drop(listener);
+}
+
+/// The next connection, and its slot.
+///
+/// One that has no slot stays with the kernel, and so the slot comes first; but no slot is held while no connection comes:
+/// other listeners have need of it.
+async fn next<L: Accept>(
+    listener: &L,
+    slots: &Arc<Semaphore>,
+) -> (io::Result<(L::Stream, Arrival)>, Option<OwnedSemaphorePermit>) {
+    let mut accept = pin!(listener.accept());
+    let mut acquire = pin!(Arc::clone(slots).acquire_owned());
+    poll_fn(|cx| {
+        let slot = ready!(acquire.as_mut().poll(cx)).ok();
+        let accepted = accept.as_mut().poll(cx);
+        if accepted.is_pending() {
+            acquire.set(Arc::clone(slots).acquire_owned());
+        }
+        accepted.map(|accepted| (accepted, slot))
+    })
+    .await
 }
 
 /// Whether connections are secured by TLS.
@@ -150,6 +175,7 @@ mod tests {
     use std::collections::VecDeque;
     use std::future::pending;
     use std::sync::Mutex;
+    use std::task::{Context, Waker};
 
     use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
@@ -185,20 +211,29 @@ mod tests {
         }
     }
 
+    impl Failing {
+        fn new(errors: impl IntoIterator<Item = io::Error>, stream: Option<DuplexStream>) -> Self {
+            let streams = stream.into_iter().collect();
+            Self { errors: Mutex::new(errors.into_iter().collect()), streams: Mutex::new(streams) }
+        }
+
+        async fn served(self, slots: Arc<Semaphore>, stop: watch::Receiver<Phase>) {
+            let (mount, limits) = (Arc::new(Mount::default()), Limits::default());
+            let service = Box::new(NotFound);
+            accept_connections(
+                self,
+                Serving { service, mount, limits, security: Security::Plain, slots, stop },
+            )
+            .await;
+        }
+    }
+
     async fn time_until_served(errors: impl IntoIterator<Item = io::Error>) -> Duration {
         let (mut client, stream) = duplex(1024);
-        let listener =
-            Failing { errors: Mutex::new(errors.into_iter().collect()), streams: Mutex::new(vec![stream]) };
+        let listener = Failing::new(errors, Some(stream));
         let (_stop, stopped) = watch::channel(Phase::Serving);
         let started = Instant::now();
-        tokio::spawn(accept_connections(
-            listener,
-            Box::new(NotFound),
-            Arc::new(Mount::default()),
-            Limits::default(),
-            Security::Plain,
-            stopped,
-        ));
+        tokio::spawn(listener.served(Arc::new(Semaphore::new(1)), stopped));
         client.write_all(ORDINARY.as_bytes()).await.unwrap();
         assert!(read_head(&mut client).await.starts_with("HTTP/1.1 404 "));
         started.elapsed()
@@ -224,5 +259,17 @@ mod tests {
     async fn a_connection_that_is_gone_before_it_is_taken_holds_nobody_up() {
         let errors = (0..1000).map(|_| io::ErrorKind::ConnectionAborted.into());
         assert_eq!(time_until_served(errors).await, Duration::ZERO);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_listener_that_nobody_comes_to_leaves_the_slots_to_the_others() {
+        let slots = Arc::new(Semaphore::new(1));
+        let (_stop, stopped) = watch::channel(Phase::Serving);
+        let mut deserted = pin!(Failing::new([], None).served(Arc::clone(&slots), stopped.clone()));
+        assert!(deserted.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+
+        let (mut client, stream) = duplex(1024);
+        tokio::spawn(Failing::new([], Some(stream)).served(slots, stopped));
+        client.write_all(ORDINARY.as_bytes()).await.unwrap();
+        assert!(read_head(&mut client).await.starts_with("HTTP/1.1 404 "));
     }
 }
