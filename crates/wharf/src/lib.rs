@@ -27,7 +27,8 @@
 //! # }
 //! ```
 //!
-//! [`Server`] is mounted on one [`HttpServer`] or several and tells [`Event`]s. A [`Request`] is accepted or rejected.
+//! An [`HttpServer`] runs on the runtime that it is bound on, or on [workers](HttpServerBuilder::workers) of its own.
+//! [`Server`] is mounted on one or several and tells [`Event`]s. A [`Request`] is accepted or rejected.
 //! An accepted one is a [`Connection`], which receives through [`Connection::recv`] in ordinary async code, or through
 //! a [`Handler`] that is called in place, without a queue or a copy. A message too long to hold is read through
 //! [`Connection::recv_reader`] and written through [`Connection::message_writer`]. A [`Router`] gives requests to handlers by

@@ -5,6 +5,7 @@
 
 mod buffer;
 mod receiver;
+mod residents;
 mod teardown;
 mod transport;
 
@@ -18,6 +19,7 @@ use std::time::Instant;
 use tokio::io::ReadBuf;
 
 pub(crate) use receiver::Receiver;
+pub(crate) use residents::{Resident, ResidentTask, Residents};
 pub(crate) use teardown::never_opened;
 pub(crate) use transport::{Direct, IntoStream, Stream, Transport, WriteParts};
 
@@ -56,6 +58,8 @@ pub(crate) struct Driver<S> {
     was_output_full: bool,
     /// The timer was armed for the end of a silence, which only moves away.
     is_armed_for_a_silence: bool,
+    /// Last, so that everybody is told of the end before a worker's thread may end.
+    _resident: Option<ResidentTask>,
 }
 
 /// What an idle connection's task takes. With the 104 bytes that tokio adds it fills 256, to which its allocation is rounded
@@ -110,6 +114,7 @@ impl<S: Transport> Driver<S> {
             is_reading_held: false,
             was_output_full: false,
             is_armed_for_a_silence: false,
+            _resident: ResidentTask::here(),
         }
     }
 

@@ -15,7 +15,7 @@ use super::limits::Limits;
 use super::listener::{Security, Serving, accept_connections};
 use super::service::{ErasedService, NotFound, Tower};
 use super::upgrade::Mount;
-use super::{HttpServer, Inner, Phase};
+use super::{HttpServer, Inner, Phase, workers};
 use crate::config::{ConfigError, time};
 
 /// The options of an [`HttpServer`], each with a default.
@@ -35,6 +35,7 @@ pub struct HttpServerBuilder {
     limits: Limits,
     security: Security,
     shutdown_timeout: Duration,
+    workers: Option<usize>,
 }
 
 impl Default for HttpServerBuilder {
@@ -44,6 +45,7 @@ impl Default for HttpServerBuilder {
             limits: Limits::default(),
             security: Security::Plain,
             shutdown_timeout: Duration::from_secs(10),
+            workers: None,
         }
     }
 }
@@ -136,34 +138,82 @@ impl HttpServerBuilder {
         self
     }
 
+    /// How many threads of wharf's own serve this address, 1 to 1024. Default: none; the connections are tasks of the tokio runtime that
+    /// [`bind`](Self::bind) is called on.
+    ///
+    /// Each worker is a thread `wharf-worker-N` with a tokio runtime of that one thread, and listens on the address by itself.
+    /// A connection lives on the worker that it came to, from its first byte to its last: HTTP, frames and
+    /// [`Handler`](crate::Handler). No other thread touches its socket, and a message that a handler takes and answers never
+    /// crosses threads.
+    ///
+    /// All else works as without workers, from any thread and any runtime: events, decisions, broadcasts, closing, and
+    /// [`Connection::recv`](crate::Connection::recv) and [`send`](crate::Connection::send) in tasks of another runtime,
+    /// where each message crosses threads. That runtime may end while the workers serve.
+    ///
+    /// - What blocks in a handler or a service blocks all connections of its worker, and those that wait to be taken by it.
+    ///   So one worker a core is the most that pays, and fewer where other threads have work to do.
+    /// - What a handler or a service spawns runs on its worker, and ends with it.
+    /// - A worker ends when the server has been [closed](HttpServer::close) and all connections on it have ended, those
+    ///   that a [`Client`](crate::Client) opened there among them. WebSocket connections outlive the close, and the runtime that
+    ///   `bind` was called on. The process waits for none: at the end of `main` they are cut off.
+    /// - Linux gives each connection to one of the listeners as it comes, by a hash of its addresses: many connections are
+    ///   spread evenly, few need not be, and none moves to a worker that has less to do. Those that no worker has taken when
+    ///   the server closes are reset, as without workers. Other systems may give all to one worker.
+    /// - An address that another server listens on is in use, also where that one has workers, or has set `SO_REUSEPORT`.
+    ///   But afterwards, a program of the same user that sets it can listen on the address as well, and take connections from
+    ///   here.
+    ///
+    /// Without `SO_REUSEPORT`, such as on Windows, `bind` fails with [`io::ErrorKind::Unsupported`].
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// use std::thread::available_parallelism;
+    /// use wharf::HttpServer;
+    ///
+    /// let http = HttpServer::builder().workers(available_parallelism()?.get()).bind("[::]:9001").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn workers(mut self, count: usize) -> Self {
+        self.workers = Some(count);
+        self
+    }
+
     /// Listens on the first address that `addr` resolves to and that can be had. Port 0 takes any that is free.
     ///
-    /// It runs on the tokio runtime that this is called on.
+    /// It runs on the tokio runtime that this is called on, or on [`workers`](Self::workers).
     ///
     /// Cancel safe: dropped before it returns, nothing is listened on.
     ///
     /// # Errors
-    /// An option without meaning ([`io::ErrorKind::InvalidInput`], with a [`ConfigError`] that names it), or an
-    /// address that cannot be resolved or not be listened on.
+    /// An option without meaning ([`io::ErrorKind::InvalidInput`], with a [`ConfigError`] that names it), an
+    /// address that cannot be resolved or not be listened on, or a worker that cannot be started.
     pub async fn bind(self, addr: impl ToSocketAddrs) -> io::Result<HttpServer> {
         self.validate().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let listener = listen(addr).await?;
         let (stop, stopped) = watch::channel(Phase::Serving);
-        let inner = Inner {
-            local_addr: listener.local_addr()?,
-            mount: Arc::new(Mount::default()),
-            stop,
-            shutdown_timeout: self.shutdown_timeout,
-        };
+        let mount = Arc::new(Mount::default());
         let serving = Serving {
             service: self.service,
-            mount: Arc::clone(&inner.mount),
+            mount: Arc::clone(&mount),
             limits: self.limits,
             security: self.security,
             slots: Arc::new(Semaphore::new(self.limits.max_connections.min(Semaphore::MAX_PERMITS))),
             stop: stopped,
         };
-        tokio::spawn(accept_connections(listener, serving));
+        let inner = |local_addr| Inner { local_addr, mount, stop, shutdown_timeout: self.shutdown_timeout };
+        let Some(count) = self.workers else {
+            let listener = first_to_be_had(addr, listen_on).await?;
+            let inner = inner(listener.local_addr()?);
+            tokio::spawn(accept_connections(listener, serving));
+            return Ok(HttpServer { inner: Arc::new(inner) });
+        };
+        let listeners = first_to_be_had(addr, |addr| workers::listen_on(addr, count)).await?;
+        // Before the first worker starts: where another cannot, it is dropped, and that ends those that have.
+        let inner = inner(listeners[0].local_addr()?);
+        for (number, listener) in listeners.into_iter().enumerate() {
+            let serving = serving.clone();
+            workers::start(number, listener, |listener| accept_connections(listener, serving)).await?;
+        }
         Ok(HttpServer { inner: Arc::new(inner) })
     }
 
@@ -175,7 +225,8 @@ impl HttpServerBuilder {
         time("shutdown_timeout", self.shutdown_timeout, false)?;
         count("max_header_size", limits.max_header_size, 1..=MAX_HEADER_SIZE, "1 to 1073741824")?;
         count("max_headers", limits.max_headers, 1..=MAX_HEADERS, "1 to 16384")?;
-        count("max_connections", limits.max_connections, 1..=usize::MAX, "at least 1")
+        count("max_connections", limits.max_connections, 1..=usize::MAX, "at least 1")?;
+        count("workers", self.workers.unwrap_or(1), 1..=MAX_WORKERS, "1 to 1024")
     }
 }
 
@@ -191,7 +242,10 @@ fn count(
     Err(ConfigError { option, value: count.to_string(), allowed })
 }
 
-async fn listen(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
+async fn first_to_be_had<L>(
+    addr: impl ToSocketAddrs,
+    listen_on: impl Fn(SocketAddr) -> io::Result<L>,
+) -> io::Result<L> {
     let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "the name resolves to no address");
     for addr in lookup_host(addr).await? {
         match listen_on(addr) {
@@ -209,7 +263,7 @@ fn listen_on(addr: SocketAddr) -> io::Result<TcpListener> {
     #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
-    socket.listen(BACKLOG)
+    socket.listen(BACKLOG.into())
 }
 
 /// Beyond it `http::HeaderMap` would not hold them.
@@ -217,8 +271,11 @@ const MAX_HEADERS: usize = 16 * 1024;
 
 const MAX_HEADER_SIZE: usize = 1 << 30;
 
+/// Far more than any machine has cores, far less than a typing error may start.
+const MAX_WORKERS: usize = 1024;
+
 /// Connections that the kernel completes while we are busy; it takes less where `somaxconn` says so.
-const BACKLOG: u32 = 4096;
+pub(super) const BACKLOG: u16 = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -243,6 +300,8 @@ mod tests {
             (HttpServer::builder().max_header_size(0), "max_header_size is 0, but must be 1 to 1073741824"),
             (HttpServer::builder().max_headers(16_385), "max_headers is 16385, but must be 1 to 16384"),
             (HttpServer::builder().max_connections(0), "max_connections is 0, but must be at least 1"),
+            (HttpServer::builder().workers(0), "workers is 0, but must be 1 to 1024"),
+            (HttpServer::builder().workers(1025), "workers is 1025, but must be 1 to 1024"),
         ] {
             assert_eq!(refusal(builder).await, expected);
         }

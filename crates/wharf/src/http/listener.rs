@@ -20,7 +20,7 @@ use super::limits::Limits;
 use super::service::ErasedService;
 use super::upgrade::{Arrival, Mount};
 use super::{Phase, closing};
-use crate::driver::IntoStream;
+use crate::driver::{IntoStream, ResidentTask};
 #[cfg(feature = "tls")]
 use crate::tls::TlsStream;
 
@@ -52,6 +52,19 @@ pub(crate) struct Serving {
     pub(crate) stop: watch::Receiver<Phase>,
 }
 
+impl Clone for Serving {
+    fn clone(&self) -> Self {
+        Self {
+            service: self.service.clone_box(),
+            mount: Arc::clone(&self.mount),
+            limits: self.limits,
+            security: self.security.clone(),
+            slots: Arc::clone(&self.slots),
+            stop: self.stop.clone(),
+        }
+    }
+}
+
 /// Serves each connection that comes and for which there is a slot, until the server closes.
 pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving) {
     let Serving { service, mount, limits, security, slots, mut stop } = serving;
@@ -72,6 +85,7 @@ pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving)
                 pause = SHORTEST_PAUSE;
                 let (service, mount, stop) = (service.clone_box(), Arc::clone(&mount), stop.clone());
                 let security = security.clone();
+                let resident = ResidentTask::here();
                 // Boxed, because tokio would move it several times.
                 tokio::spawn(Box::pin(async move {
                     match security {
@@ -88,7 +102,7 @@ pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving)
                             .await;
                         }
                     }
-                    drop(slot);
+                    drop((slot, resident));
                 }));
             }
             Err(error) if concerns_one_connection(&error) => {}

@@ -1,7 +1,8 @@
 //! HTTP: where handshakes arrive.
 //!
-//! `listener` takes TCP connections in, `opening` answers a handshake that is the first request of one, `connection`
-//! serves HTTP on all others, `service` answers what is no handshake, `upgrade` hands over what is one.
+//! `listener` takes TCP connections in, on the user's runtime or on `workers`, `opening` answers a handshake that is the
+//! first request of one, `connection` serves HTTP on all others, `service` answers what is no handshake, `upgrade` hands
+//! over what is one.
 
 mod builder;
 pub(crate) mod client_address;
@@ -15,6 +16,7 @@ mod stream;
 #[cfg(test)]
 mod support;
 pub(crate) mod upgrade;
+mod workers;
 
 use std::fmt;
 use std::io;
@@ -35,6 +37,9 @@ pub(crate) use upgrade::{AlreadyMounted, UpgradeOwner};
 /// A request that is no WebSocket handshake, or that comes while nothing is mounted, is answered by the service
 /// that [`HttpServerBuilder::service`] gave it: any tower service, an axum router among them. Without one it is
 /// answered with 404.
+///
+/// Its connections are tasks of the tokio runtime that [`bind`](Self::bind) is called on, or live on threads of wharf's own:
+/// [`HttpServerBuilder::workers`].
 ///
 /// The handle is a cheap clone. It listens from [`bind`](Self::bind) until [`close`](Self::close), or until the
 /// last handle is dropped.

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use crate::driver::Resident;
+
 /// Fails a write that has not moved a byte for the write timeout. hyper has deadlines for reading only.
 pub(crate) struct HttpStream<S> {
     stream: S,
@@ -17,11 +19,13 @@ pub(crate) struct HttpStream<S> {
     write_timeout: Duration,
     /// Runs while a write waits. Made when one first does, which is seldom.
     stall: Option<Pin<Box<Sleep>>>,
+    /// From here, upgraded, it goes to another task, or to wherever a service sends it.
+    _resident: Option<Resident>,
 }
 
 impl<S> HttpStream<S> {
     pub(crate) fn new(stream: S, write_timeout: Duration) -> Self {
-        Self { stream, unread: Bytes::new(), write_timeout, stall: None }
+        Self { stream, unread: Bytes::new(), write_timeout, stall: None, _resident: Resident::here() }
     }
 
     /// Reads `unread` first, and then what comes.
