@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -73,6 +74,10 @@ pub(crate) struct Serve {
     /// How long connections may take to close when the program is told to stop [default: 10s].
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(crate) shutdown_timeout: Option<Duration>,
+
+    /// How many threads serve, each with connections of its own [default: none; those of the program share all connections].
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) workers: Option<NonZero<usize>>,
 
     #[command(flatten)]
     pub(crate) server: ServerOptions,

@@ -66,6 +66,19 @@ impl Drop for Serving {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn workers_serve_the_endpoints_of_the_program() {
+    let config = file("workers.toml", "listen = \"127.0.0.1:0\"\nworkers = 2\n");
+    for (flags, expected) in [(&[][..], 2), (&["--workers=3"], 3)] {
+        let serving = Serving::start(&config, flags);
+        let threads = fs::read_dir(format!("/proc/{}/task", serving.child.id())).expect("it runs");
+        let names = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("comm")).ok());
+        assert_eq!(names.filter(|name| name.starts_with("wharf-worker-")).count(), expected);
+        assert_eq!(serving.answer_to("abc", 5), b"\x81\x03abc");
+    }
+}
+
 const CLOSE_1009: &[u8] = &[0x03, 0xf1];
 
 #[test]

@@ -23,10 +23,14 @@ use settings::Settings;
 /// # Errors
 /// In one line, what kept it from serving.
 pub(crate) async fn run(args: Serve) -> Result<(), String> {
-    let Settings { listen, shutdown_timeout, server: config } = Settings::read(&args)?;
+    let Settings { listen, shutdown_timeout, workers, server: config } = Settings::read(&args)?;
     let mut signals = StopSignals::new().map_err(|error| format!("cannot listen to signals: {error}"))?;
     let server = Server::new(config.clone());
-    let http = HttpServer::builder()
+    let mut http = HttpServer::builder();
+    if let Some(workers) = workers {
+        http = http.workers(workers.get());
+    }
+    let http = http
         .service(page::Page)
         .handshake_timeout(config.handshake_timeout)
         .close_timeout(config.close_timeout)

@@ -1,6 +1,7 @@
 //! What `wharf serve` goes by: its flags, then its file, then the defaults.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::Path;
 use std::time::Duration;
 use std::{fmt, fs, io};
@@ -18,6 +19,7 @@ use crate::options::flag;
 pub(super) struct Settings {
     pub(super) listen: SocketAddr,
     pub(super) shutdown_timeout: Duration,
+    pub(super) workers: Option<NonZero<usize>>,
     pub(super) server: ServerConfig,
 }
 
@@ -46,6 +48,7 @@ impl Settings {
                 .shutdown_timeout
                 .or(said.shutdown_timeout)
                 .unwrap_or(Serve::SHUTDOWN_TIMEOUT),
+            workers: args.workers.or(said.workers),
             server,
         })
     }
@@ -174,6 +177,7 @@ fn in_camel_case(option: &str) -> String {
 struct Options {
     listen: Option<SocketAddr>,
     shutdown_timeout: Option<Duration>,
+    workers: Option<NonZero<usize>>,
     server: ServerConfig,
 }
 
@@ -244,6 +248,12 @@ impl<'de, A: MapAccess<'de>> ServersPart<'_, A> {
                 self.own.shutdown_timeout = Some(time);
                 Ok(())
             }
+            Own::Workers if self.own.workers.is_some() => Err(de::Error::duplicate_field("workers")),
+            Own::Workers => {
+                let Workers(count) = self.map.next_value()?;
+                self.own.workers = Some(count);
+                Ok(())
+            }
         }
     }
 }
@@ -253,6 +263,7 @@ impl<'de, A: MapAccess<'de>> ServersPart<'_, A> {
 enum Own {
     Listen,
     ShutdownTimeout,
+    Workers,
 }
 
 /// A name, and whose it is. The seed comes back where it was not for its owner.
@@ -282,6 +293,7 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for NameOf<S> {
         match text {
             "listen" => Ok(Name::Own(Own::Listen, self.0)),
             "shutdown_timeout" => Ok(Name::Own(Own::ShutdownTimeout, self.0)),
+            "workers" => Ok(Name::Own(Own::Workers, self.0)),
             _ => self.0.deserialize(text.into_deserializer()).map(Name::Servers),
         }
     }
@@ -316,6 +328,19 @@ impl TryFrom<String> for ShutdownTimeout {
         time.map_err(|_| {
             format!("shutdown_timeout is {text:?}, but must be a time with its unit, such as 10s")
         })
+    }
+}
+
+/// A number of threads.
+#[derive(Deserialize)]
+#[serde(try_from = "usize")]
+struct Workers(NonZero<usize>);
+
+impl TryFrom<usize> for Workers {
+    type Error = &'static str;
+
+    fn try_from(count: usize) -> Result<Self, Self::Error> {
+        NonZero::new(count).map(Self).ok_or("workers is 0, but must be at least 1")
     }
 }
 

@@ -29,6 +29,7 @@ fn without_file_and_flags_the_settings_are_the_defaults() {
     let settings = Settings::read(&flags(&[])).unwrap();
     assert_eq!(settings.listen, "127.0.0.1:9001".parse().unwrap());
     assert_eq!(settings.shutdown_timeout, Duration::from_secs(10));
+    assert_eq!(settings.workers, None);
     assert_eq!(settings.server, ServerConfig::default());
 }
 
@@ -37,15 +38,16 @@ fn a_file_says_the_options_of_the_server_and_of_the_program() {
     let expected = Settings {
         listen: "[::1]:0".parse().unwrap(),
         shutdown_timeout: Duration::from_secs(90),
+        workers: NonZero::new(3),
         server: ServerConfig::default()
             .max_received_frame_size(10)
             .keepalive_interval(Duration::from_secs(20)),
     };
     let toml = "listen = \"[::1]:0\"\nmax_received_frame_size = 10\nkeepalive_interval = \"20s\"\n\
-                shutdown_timeout = \"1m 30s\"\n";
+                shutdown_timeout = \"1m 30s\"\nworkers = 3\n";
     assert_eq!(settings("a.toml", toml, &[]).unwrap(), expected);
     let json = "{\"maxReceivedFrameSize\": 10, \"shutdown_timeout\": \"90s\", \"keepaliveInterval\": 20000,\n\
-                \"listen\": \"[::1]:0\"}";
+                \"listen\": \"[::1]:0\", \"workers\": 3}";
     assert_eq!(settings("a.json", json, &[]).unwrap(), expected);
     assert_eq!(settings("a.json", "{}", &[]).unwrap(), Settings::read(&flags(&[])).unwrap());
 }
@@ -53,17 +55,19 @@ fn a_file_says_the_options_of_the_server_and_of_the_program() {
 #[test]
 fn flags_win_over_the_file() {
     let text = "listen = \"[::1]:1\"\nkeepalive = false\nfragmentation_threshold = 5\n\
-                trusted_proxies = [\"10.0.0.0/8\"]\nshutdown_timeout = \"1s\"\n";
+                trusted_proxies = [\"10.0.0.0/8\"]\nshutdown_timeout = \"1s\"\nworkers = 1\n";
     let arguments = [
         "--listen=[::1]:2",
         "--keepalive=true",
         "--trusted-proxies=::1",
         "--shutdown-timeout=2s",
         "--close-timeout=3s",
+        "--workers=2",
     ];
     let expected = Settings {
         listen: "[::1]:2".parse().unwrap(),
         shutdown_timeout: Duration::from_secs(2),
+        workers: NonZero::new(2),
         server: ServerConfig::default()
             .fragmentation_threshold(5)
             .close_timeout(Duration::from_secs(3))
@@ -100,6 +104,7 @@ fn what_is_wrong_in_a_file_is_one_line_that_names_file_line_and_option() {
             "{\"listen\": \"[::1]:1\",\n\"listen\": \"[::1]:1\"}",
             "a.json:2: duplicate field `listen`",
         ),
+        ("a.toml", "\nworkers = 0", "a.toml:2: workers is 0, but must be at least 1"),
         ("a.toml", "keepalive = yes", "a.toml:1: "),
         ("a.json", "{\"keepalive\": true,}", "a.json:1: trailing comma"),
         (
