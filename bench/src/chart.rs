@@ -40,7 +40,7 @@ pub(crate) fn draw(row: &Row, servers: &[Server], path: &Path) -> Result<(), Box
     for (at, (server, cost)) in bars.iter().enumerate() {
         let top = HEAD + BAR * i32::try_from(at)?;
         let middle = top + BAR / 2 - 2;
-        let color = if matches!(server.kind, Kind::Wharf(_)) { OURS } else { OTHERS };
+        let color = if matches!(server.kind, Kind::Wharf(..)) { OURS } else { OTHERS };
         let end = LEFT + length(*cost, lowest, highest);
         area.draw(&Rectangle::new([(LEFT, top), (end, top + BAR - 5)], color.filled()))?;
         let right = label.pos(Pos::new(HPos::Right, VPos::Center));

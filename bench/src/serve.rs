@@ -1,4 +1,4 @@
-//! wharf as one of the servers that are compared: one thread, its defaults, but for limits that let the messages through.
+//! wharf as one of the servers that are compared: one thread that serves, its defaults, but for limits that let the messages through.
 
 use std::path::PathBuf;
 
@@ -21,6 +21,9 @@ pub(crate) struct Serve {
     /// Serve wss:// with this certificate and key, in PEM.
     #[arg(long, num_args = 2, value_names = ["CERTIFICATE", "KEY"])]
     tls: Option<Vec<PathBuf>>,
+    /// How many threads of wharf's own serve [default: none; the program's one does].
+    #[arg(long)]
+    workers: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -41,6 +44,9 @@ pub(crate) async fn serve(options: &Serve) -> Result<(), Box<dyn std::error::Err
     let mut builder = HttpServer::builder();
     if let Some([certificate, key]) = options.tls.as_deref() {
         builder = builder.tls(ServerTls::from_pem(std::fs::read(certificate)?, std::fs::read(key)?)?);
+    }
+    if let Some(workers) = options.workers {
+        builder = builder.workers(workers);
     }
     let http = builder.bind("127.0.0.1:0").await?;
     let mut config =

@@ -15,14 +15,23 @@ pub(crate) struct Server {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// This program itself, serving in this way.
-    Wharf(&'static str),
+    /// This program itself, serving in this way, by its one thread or by a worker.
+    Wharf(&'static str, Thread),
     /// uWebSockets in C++.
     UWebSockets,
     /// A package of `bench/peers`.
     Rust(&'static str),
     /// A file of `bench/peers/node`.
     Node(&'static str),
+}
+
+/// Whose thread serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Thread {
+    /// The program's, on which events are taken, too.
+    Programs,
+    /// One of wharf's own.
+    Workers,
 }
 
 /// What a server is asked to do.
@@ -37,9 +46,10 @@ pub(crate) const REFERENCE: &str = "uWebSockets";
 /// Echoes bytes, without handshake or frames.
 pub(crate) const RAW: &str = "raw tokio";
 
-pub(crate) const SERVERS: [Server; 19] = [
-    server("wharf, handler", Kind::Wharf("handler")),
-    server("wharf, recv and send", Kind::Wharf("task")),
+pub(crate) const SERVERS: [Server; 20] = [
+    server("wharf, handler", Kind::Wharf("handler", Thread::Programs)),
+    server("wharf, handler, own worker", Kind::Wharf("handler", Thread::Workers)),
+    server("wharf, recv and send", Kind::Wharf("task", Thread::Programs)),
     server(REFERENCE, Kind::UWebSockets),
     server(RAW, Kind::Rust("raw-tokio")),
     server("fastwebsockets", Kind::Rust("fastwebsockets")),
@@ -78,7 +88,7 @@ impl Server {
     pub(crate) fn build(&self) -> Result<(), String> {
         let peers = peers();
         let mut command = match self.kind {
-            Kind::Wharf(_) => return Ok(()),
+            Kind::Wharf(..) => return Ok(()),
             Kind::UWebSockets => Command::new(peers.join("uwebsockets/build")),
             Kind::Rust(package) => {
                 let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -114,9 +124,12 @@ impl Server {
     ) -> Result<Command, String> {
         let peers = peers();
         let mut command = match self.kind {
-            Kind::Wharf(way) => {
+            Kind::Wharf(way, thread) => {
                 let mut command = Command::new(env::current_exe().map_err(|error| error.to_string())?);
                 command.args(["serve", if mode == Mode::Broadcast { "broadcast" } else { way }]);
+                if thread == Thread::Workers {
+                    command.args(["--workers", "1"]);
+                }
                 command
             }
             Kind::UWebSockets => Command::new(peers.join("uwebsockets/target").join(match certificate {
@@ -130,7 +143,7 @@ impl Server {
                 command
             }
         };
-        if !matches!(self.kind, Kind::Wharf(_)) {
+        if !matches!(self.kind, Kind::Wharf(..)) {
             command.arg(match mode {
                 Mode::Broadcast => "broadcast",
                 Mode::Echo if self.is_batched => "batched",
