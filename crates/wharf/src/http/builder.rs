@@ -138,8 +138,8 @@ impl HttpServerBuilder {
         self
     }
 
-    /// How many threads of wharf's own serve this address, 1 to 1024. Default: none; the connections are tasks of the tokio runtime that
-    /// [`bind`](Self::bind) is called on.
+    /// How many threads of wharf's own serve this address, 1 to 1024. Default: none; connections are tasks of the tokio
+    /// runtime that [`bind`](Self::bind) is called on.
     ///
     /// Each worker is a thread `wharf-worker-N` with a tokio runtime of that one thread, and listens on the address by itself.
     /// A connection lives on the worker that it came to, from its first byte to its last: HTTP, frames and
@@ -148,7 +148,8 @@ impl HttpServerBuilder {
     ///
     /// All else works as without workers, from any thread and any runtime: events, decisions, broadcasts, closing, and
     /// [`Connection::recv`](crate::Connection::recv) and [`send`](crate::Connection::send) in tasks of another runtime,
-    /// where each message crosses threads. That runtime may end while the workers serve.
+    /// where each message crosses threads, and each request that is decided there does so twice. That runtime may end while
+    /// the workers serve.
     ///
     /// - What blocks in a handler or a service blocks all connections of its worker, and those that wait to be taken by it.
     ///   So one worker a core is the most that pays, and fewer where other threads have work to do.

@@ -42,12 +42,18 @@ fn listen(socket: Socket) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-#[cfg(all(unix, not(any(target_os = "cygwin", target_os = "illumos", target_os = "solaris"))))]
+#[cfg(all(
+    unix,
+    not(any(target_os = "cygwin", target_os = "illumos", target_os = "nuttx", target_os = "solaris"))
+))]
 fn share_port(socket: &Socket) -> io::Result<()> {
     socket.set_reuse_port(true)
 }
 
-#[cfg(not(all(unix, not(any(target_os = "cygwin", target_os = "illumos", target_os = "solaris")))))]
+#[cfg(not(all(
+    unix,
+    not(any(target_os = "cygwin", target_os = "illumos", target_os = "nuttx", target_os = "solaris"))
+)))]
 fn share_port(_: &Socket) -> io::Result<()> {
     let reason = "workers need SO_REUSEPORT, which this system does not have";
     Err(io::Error::new(io::ErrorKind::Unsupported, reason))
