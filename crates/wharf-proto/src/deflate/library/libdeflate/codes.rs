@@ -76,7 +76,7 @@ impl Lengths {
     pub(super) fn end_of_block(&self) -> u16 {
         let length = self.all[256];
         let codes_before = |symbols: &[u8], lengths: std::ops::Range<u8>| -> u16 {
-            let before = symbols.iter().filter(|other| lengths.contains(other));
+            let before = symbols.iter().filter(|&&other| lengths.contains(&other));
             before.fold(0, |sum, other| sum.wrapping_add(1 << (length - other)))
         };
         let (before, behind) = self.literals().split_at(256);
