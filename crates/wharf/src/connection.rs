@@ -1,6 +1,7 @@
 //! The user's handle on a connection.
 
 use std::fmt;
+use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -177,8 +178,22 @@ impl Connection {
     /// [`SendError`] with the message, once either side has begun to close.
     #[doc(alias = "sendUTF")]
     #[doc(alias = "sendBytes")]
-    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.queue(message.into(), Command::Send).await
+    #[inline]
+    pub fn send(&self, message: impl Into<Message>) -> impl Future<Output = Result<(), SendError>> + Send {
+        // Made into a message here, and boxed where it has to wait, for the future is copied into its task for every
+        // message.
+        let message = message.into();
+        async move {
+            if let Some(wake) = self.shared.outbox.try_send_short(message.as_ref()) {
+                self.wake_if(wake);
+                return Ok(());
+            }
+            match self.try_queue(message, Command::Send) {
+                Ok(()) => Ok(()),
+                Err(TrySendError::Closed(message)) => Err(SendError(message)),
+                Err(TrySendError::Full(message)) => Box::pin(self.queue(message, Command::Send)).await,
+            }
+        }
     }
 
     /// Sends a message if it can be queued now. See [`send`](Self::send).
@@ -472,7 +487,7 @@ impl Shared {
             is_paused: AtomicBool::new(false),
             handles: AtomicU32::new(0),
             details: if is_all_told { OnceLock::new() } else { OnceLock::from(details()) },
-            outbox: Outbox::new(options.clone()),
+            outbox: Outbox::new(options.clone(), is_server && compression.is_none()),
             inbox: (receives == Receives::Handles).then(inbox),
             driver: OnceLock::new(),
             ending: OnceLock::new(),

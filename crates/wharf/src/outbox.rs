@@ -1,5 +1,6 @@
 //! What waits to be sent on a connection: bounded, and shared by every handle on it.
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -8,14 +9,20 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::error::{ControlError, SendFrameError, TrySendError};
 use crate::options::Options;
-use crate::proto::connection::{Frame, FrameSequence, PreparedMessage, RawFrame};
+use crate::proto::connection::{Config, Frame, FrameSequence, FramedMessages, PreparedMessage, RawFrame};
 use crate::proto::frame::Opcode;
+use crate::proto::message::MessageRef;
 use crate::proto::{Close, CloseCode, Message, ProtocolError};
 
 /// Commands from the handles to the driver, in order.
 #[derive(Debug)]
 pub(crate) enum Command {
     Send(Message),
+    /// Short messages, one behind the other, framed by those who sent them.
+    SendFramed {
+        messages: FramedMessages,
+        weight: usize,
+    },
     SendUncompressed(Message),
     /// A message for many, framed already.
     SendPrepared(PreparedMessage),
@@ -46,9 +53,10 @@ impl Command {
             Self::SendFrame(frame) => frame.payload.len(),
             Self::Ping(payload) | Self::Pong(payload) => payload.len(),
             Self::Close(_) | Self::Drop { .. } => 0,
+            Self::SendFramed { weight, .. } => return *weight,
             Self::Flush(_) => return 0,
         };
-        payload + 16
+        payload + PLACE
     }
 
     /// Whether it can become a frame that somebody would miss.
@@ -59,12 +67,24 @@ impl Command {
     /// Whether it may pass between the fragments of another message.
     fn is_control(&self) -> bool {
         match self {
-            Self::Send(_) | Self::SendUncompressed(_) | Self::SendPrepared(_) | Self::SendShared(_) => false,
+            Self::Send(_)
+            | Self::SendFramed { .. }
+            | Self::SendUncompressed(_)
+            | Self::SendPrepared(_)
+            | Self::SendShared(_) => false,
             Self::SendFrame(frame) => frame.opcode & 0x8 != 0,
             Self::Ping(_) | Self::Pong(_) | Self::Close(_) | Self::Drop { .. } | Self::Flush(_) => true,
         }
     }
 }
+
+/// What each place in the queue counts for, in bytes.
+const PLACE: usize = 16;
+
+/// Below so many bytes of payload, a message is framed by whoever sends it, where nothing more than a header is to be put
+/// before it: it is in the cache, and its memory is free for the next one before the driver comes to it. The driver copies
+/// the frames once more, which a longer message would pay for.
+const SHORT: u16 = 512;
 
 /// What is to be queued, as far as it has to wait for its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +115,8 @@ pub(crate) struct Outbox {
     has_commands: AtomicBool,
     /// Made by the first who waits, because few connections have anybody who does.
     waiting: OnceLock<Box<Waiting>>,
+    /// Messages of fewer bytes are framed when they are queued.
+    framed_below: u16,
     options: Arc<Options>,
 }
 
@@ -136,7 +158,8 @@ enum Phase {
 }
 
 impl Outbox {
-    pub(crate) fn new(options: Arc<Options>) -> Self {
+    /// `frames_plainly`: a message is a header and its bytes as they are, neither masked nor compressed.
+    pub(crate) fn new(options: Arc<Options>, frames_plainly: bool) -> Self {
         let state = State {
             commands: Vec::new(),
             queued: 0,
@@ -148,7 +171,8 @@ impl Outbox {
             unfinished: Unfinished::Frames(FrameSequence::default()),
         };
         let has_commands = AtomicBool::new(false);
-        Self { state: Mutex::new(state), has_commands, waiting: OnceLock::new(), options }
+        let framed_below = if frames_plainly { framed_below(&options.core) } else { 0 };
+        Self { state: Mutex::new(state), has_commands, waiting: OnceLock::new(), framed_below, options }
     }
 
     /// Queues a message: whether the driver is to be woken.
@@ -167,7 +191,22 @@ impl Outbox {
         if !state.admits(Turn::Message, self.limit()) {
             return Err(TrySendError::Full(message));
         }
+        if self.is_framed_ahead(message.as_ref()) {
+            return Ok(self.push_framed(&mut state, message.as_ref()));
+        }
         Ok(self.push(&mut state, command(message)))
+    }
+
+    /// Queues a message that is short, if there is room, as nearly always: whether the driver is to be woken. `None` leaves
+    /// it to [`try_send`](Self::try_send), which takes the message.
+    #[inline]
+    pub(crate) fn try_send_short(&self, message: MessageRef<'_>) -> Option<bool> {
+        if !self.is_framed_ahead(message) {
+            return None;
+        }
+        let mut state = self.lock();
+        (state.phase == Phase::Open && state.admits(Turn::Message, self.limit()))
+            .then(|| self.push_framed(&mut state, message))
     }
 
     /// Queues a message that goes to many, if there is room: whether the driver is to be woken, or `None`.
@@ -450,6 +489,28 @@ impl Outbox {
         &self.options
     }
 
+    #[inline]
+    fn is_framed_ahead(&self, message: MessageRef<'_>) -> bool {
+        message.as_bytes().len() < usize::from(self.framed_below)
+    }
+
+    /// Queues a short message with those before it.
+    #[inline]
+    fn push_framed(&self, state: &mut State, message: MessageRef<'_>) -> bool {
+        let added = message.as_bytes().len() + PLACE;
+        let Some(Command::SendFramed { messages, weight }) = state.commands.last_mut() else {
+            let mut messages = FramedMessages::default();
+            messages.push(message);
+            return self.push(state, Command::SendFramed { messages, weight: added });
+        };
+        messages.push(message);
+        *weight += added;
+        state.queued += added;
+        state.was_full |= state.waiting() >= self.limit();
+        // The driver was woken for the first of them.
+        false
+    }
+
     /// The first command wakes the driver, which takes all that follow with it, unless it leaves some behind.
     #[inline]
     fn push(&self, state: &mut State, command: Command) -> bool {
@@ -526,6 +587,11 @@ impl State {
     }
 }
 
+fn framed_below(config: &Config) -> u16 {
+    let one_frame = config.fragmentation_threshold.map_or(usize::MAX, NonZeroUsize::get);
+    u16::try_from(one_frame).unwrap_or(u16::MAX).saturating_add(1).min(SHORT)
+}
+
 /// Why the fragments of a writer were not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PartError {
@@ -550,7 +616,7 @@ mod tests {
 
     fn outbox(limit: usize) -> Outbox {
         let config = ServerConfig::default().max_buffered_amount(limit);
-        Outbox::new(Arc::new(Options::new(config).unwrap()))
+        Outbox::new(Arc::new(Options::new(config).unwrap()), true)
     }
 
     #[test]
@@ -570,8 +636,43 @@ mod tests {
         let outbox = outbox(1000);
         assert_eq!(outbox.try_send("a".into(), Command::Send), Ok(true));
         assert_eq!(outbox.try_send("b".into(), Command::Send), Ok(false));
-        assert_eq!(outbox.take().len(), 2);
+        assert_eq!(outbox.take().len(), 1, "both are short, and framed");
         assert_eq!(outbox.try_send("c".into(), Command::Send), Ok(true));
+    }
+
+    #[test]
+    fn short_messages_are_framed_together_and_stay_in_their_order_with_all_else() {
+        let outbox = outbox(10_000);
+        let long = "x".repeat(usize::from(SHORT));
+        let send = |message: &str| outbox.try_send(message.into(), Command::Send).unwrap();
+        assert!(send("a"));
+        assert_eq!(outbox.try_send_short(MessageRef::Binary(b"b")), Some(false));
+        assert!(!send(&long));
+        assert_eq!(outbox.try_send_short(MessageRef::Text(&long)), None, "not short");
+        assert!(!send("c"));
+        outbox.control(Command::Ping(Bytes::new())).unwrap();
+        assert!(!send("d"));
+        assert_eq!(outbox.buffered_amount(), 4 * (1 + PLACE) + long.len() + PLACE + PLACE);
+        let frames = |command: &Command| matches!(command, Command::SendFramed { .. });
+        let taken = outbox.take();
+        assert_eq!(taken.iter().map(frames).collect::<Vec<_>>(), [true, false, true, false, true]);
+    }
+
+    #[test]
+    fn what_is_masked_or_compressed_is_not_framed_by_its_sender() {
+        let options = Arc::new(Options::new(ServerConfig::default()).unwrap());
+        let outbox = Outbox::new(options, false);
+        assert_eq!(outbox.try_send_short(MessageRef::Text("a")), None);
+        outbox.try_send("a".into(), Command::Send).unwrap();
+        assert!(matches!(outbox.take()[..], [Command::Send(_)]));
+    }
+
+    #[test]
+    fn a_message_that_goes_out_in_fragments_is_not_framed_by_its_sender() {
+        let config = ServerConfig::default().fragmentation_threshold(3);
+        let outbox = Outbox::new(Arc::new(Options::new(config).unwrap()), true);
+        assert_eq!(outbox.try_send_short(MessageRef::Text("four")), None);
+        assert_eq!(outbox.try_send_short(MessageRef::Text("one")), Some(true));
     }
 
     #[test]

@@ -68,6 +68,21 @@ impl Connection {
         Ok(())
     }
 
+    /// Sends messages that whoever sends them has framed before.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    pub fn send_framed(
+        &mut self,
+        messages: &FramedMessages,
+        output: &mut Vec<u8>,
+    ) -> Result<(), CommandError> {
+        debug_assert!(self.is_server() && self.compression.is_none(), "framed for another connection");
+        self.check_message()?;
+        output.extend_from_slice(&messages.frames);
+        Ok(())
+    }
+
     /// Sends a frame as it was composed, in one piece whatever its length; a Close begins the closing handshake as
     /// [`close`](Self::close) does. Its mask and its `payload_len` do not count.
     ///
@@ -316,6 +331,26 @@ impl PreparedMessage {
     /// What it takes on the wire, in bytes.
     pub fn wire_len(&self) -> usize {
         self.frames.len()
+    }
+}
+
+/// Messages framed one behind the other, for a server's connection that agreed on no compression. A client masks every frame
+/// with a key of its own (RFC 6455 §5.3).
+#[derive(Debug, Default)]
+pub struct FramedMessages {
+    frames: Vec<u8>,
+}
+
+impl FramedMessages {
+    /// Adds a message, which goes out as one frame: it is to be no longer than the configuration's
+    /// [`fragmentation_threshold`](Config::fragmentation_threshold).
+    #[inline]
+    pub fn push(&mut self, message: MessageRef<'_>) {
+        // At once, where it would otherwise grow from nothing.
+        if self.frames.capacity() == 0 {
+            self.frames = Vec::with_capacity(message.as_bytes().len() + 64);
+        }
+        write_plain_frame(message.opcode(), message.as_bytes(), &mut self.frames);
     }
 }
 

@@ -190,6 +190,7 @@ impl<S: Transport> Driver<S> {
             // reasons and lengths were checked by the handle.
             let sent = match command {
                 Command::Send(message) => core.send(message.as_ref(), output),
+                Command::SendFramed { messages, .. } => core.send_framed(&messages, output),
                 Command::SendShared(message) => core.send((*message).as_ref(), output),
                 Command::SendUncompressed(message) => core.send_uncompressed(message.as_ref(), output),
                 Command::SendPrepared(message) => core.send_prepared(&message, output),

@@ -21,7 +21,7 @@ fn c12_5_whatever_answers_a_ping_the_next_comes_an_interval_later_however_long_t
         let options = Arc::new(Options::new(config).unwrap());
         let core = proto::Connection::server(options.core.clone(), Instant::now().into_std());
         let (mut peer, stream) = tokio::io::duplex(1000);
-        let (_connection, driver) = end(&options, core, stream);
+        let (_connection, driver) = end(&options, core, true, stream);
         tokio::spawn(driver);
         let mut heard = Instant::now();
         // A pong, a message, and the start of a frame, all masked with zeros.

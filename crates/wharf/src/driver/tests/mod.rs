@@ -49,8 +49,8 @@ impl Pair {
         let (servers, clients) = tokio::io::duplex(capacity);
         let server = proto::Connection::server(options.core.clone(), now);
         let client = proto::Connection::client(options.core.clone(), || MaskingKey([1, 2, 3, 4]), now);
-        let (server, servers_driver) = end(&options, server, servers);
-        let (client, clients_driver) = end(&options, client, clients);
+        let (server, servers_driver) = end(&options, server, true, servers);
+        let (client, clients_driver) = end(&options, client, false, clients);
         Self { server, client, drivers: [servers_driver, clients_driver] }
     }
 }
@@ -58,12 +58,13 @@ impl Pair {
 fn end(
     options: &Arc<Options>,
     core: proto::Connection,
+    is_server: bool,
     stream: DuplexStream,
 ) -> (Connection, Driver<DuplexStream>) {
     let opening = Opening {
         protocol: None,
         compression: None,
-        is_server: true,
+        is_server,
         version: Version::V13,
         remote_address: Some("peer".into()),
         forwarded_for: Box::default(),
