@@ -130,8 +130,17 @@ impl Connection {
     ///
     /// Cancel safe: a message that was not returned is the next call's.
     #[doc(alias = "message")]
+    #[inline]
     pub async fn recv(&self) -> Option<Message> {
-        self.shared.take(inbox::State::message).await
+        // Nearly all of a burst.
+        if let Some(message) = self.shared.take_short() {
+            return Some(message);
+        }
+        // Boxed where it has to wait, for this future is copied into its task for every message.
+        match self.shared.try_take(inbox::State::message) {
+            Poll::Ready(message) => message,
+            Poll::Pending => Box::pin(self.shared.take(inbox::State::message)).await,
+        }
     }
 
     /// The messages that [`recv`](Self::recv) would return, for code that takes a stream of them. Dropped, it has lost
@@ -509,6 +518,7 @@ impl Shared {
     }
 
     /// Where what is received waits, unless a handler takes it.
+    #[inline]
     pub(crate) const fn inbox(&self) -> Option<&Inbox> {
         match &self.inbox {
             Some(inbox) => Some(inbox),
@@ -523,6 +533,13 @@ impl Shared {
         }
         self.outbox.until(|_| self.ending().is_some()).await;
         None
+    }
+
+    /// Takes the next message, if it is one of the short ones.
+    #[expect(clippy::inline_always, reason = "so that the message goes to its taker in registers")]
+    #[inline(always)]
+    pub(crate) fn take_short(&self) -> Option<Message> {
+        self.inbox()?.take_short(|| self.wake_driver())
     }
 
     /// Takes what [`take`](Self::take) would, if it need not wait for it.

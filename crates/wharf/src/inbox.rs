@@ -1,6 +1,5 @@
 //! What a connection received and its application has not taken: bounded, and shared by every handle.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -10,25 +9,8 @@ use tokio::sync::Notify;
 
 use crate::proto::connection::{Event, Frame};
 use crate::proto::frame::Opcode;
-use crate::proto::message::{Message, MessageKind};
-
-/// What waits for the application: messages, or frames where they are not assembled.
-#[derive(Debug)]
-pub(crate) enum Unread {
-    Message(Message),
-    /// Boxed, because few connections hand frames on.
-    Frame(Box<Frame<'static>>),
-}
-
-impl Unread {
-    /// The payload's length in bytes.
-    fn len(&self) -> usize {
-        match self {
-            Self::Message(message) => message.len(),
-            Self::Frame(frame) => frame.payload.len(),
-        }
-    }
-}
+use crate::proto::message::{Message, MessageCow, MessageKind};
+use crate::unread::{Queue, Unread};
 
 #[derive(Debug)]
 pub(crate) struct Inbox {
@@ -45,7 +27,7 @@ pub(crate) struct Inbox {
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    unread: VecDeque<Unread>,
+    unread: Queue,
     /// The payloads of `unread` together.
     bytes: usize,
     is_ended: bool,
@@ -110,10 +92,7 @@ impl Inbox {
         wake_driver: impl Fn(),
     ) -> Option<T> {
         loop {
-            if let Poll::Ready(taken) = self.try_take(&pick, &wake_driver) {
-                return taken;
-            }
-            // Created before another look, so that what comes between look and wait is not missed.
+            // Created before the look, so that what comes between look and wait is not missed.
             let arrived = self.arrived.notified();
             if let Poll::Ready(taken) = self.try_take(&pick, &wake_driver) {
                 return taken;
@@ -122,8 +101,20 @@ impl Inbox {
         }
     }
 
+    /// Takes the next message, if it is one of the short ones.
+    #[expect(clippy::inline_always, reason = "so that the message goes to its taker in registers")]
+    #[inline(always)]
+    pub(crate) fn take_short(&self, wake_driver: impl Fn()) -> Option<Message> {
+        let mut state = self.lock();
+        let message = state.pop_short()?;
+        if self.makes_room(&state) {
+            drop(state);
+            wake_driver();
+        }
+        Some(message)
+    }
+
     /// Takes what [`take`](Self::take) would, if it need not wait for it.
-    #[inline]
     pub(crate) fn try_take<T>(
         &self,
         pick: impl Fn(&mut State) -> Poll<Option<T>>,
@@ -133,12 +124,7 @@ impl Inbox {
         let was_lent = state.is_lent;
         let taken = pick(&mut state);
         let is_returned = was_lent && !state.is_lent;
-        let makes_room = self.is_holding()
-            && state.unread.len() <= self.max_messages / 2
-            && state.bytes <= self.max_bytes / 2;
-        if makes_room {
-            self.is_holding.store(false, Ordering::Release);
-        }
+        let makes_room = self.makes_room(&state);
         drop(state);
         if makes_room {
             wake_driver();
@@ -147,6 +133,18 @@ impl Inbox {
             self.announce();
         }
         taken
+    }
+
+    /// Whether the driver waits for room that is there now.
+    #[inline]
+    fn makes_room(&self, state: &State) -> bool {
+        let makes_room = self.is_holding()
+            && state.unread.len() <= self.max_messages / 2
+            && state.bytes <= self.max_bytes / 2;
+        if makes_room {
+            self.is_holding.store(false, Ordering::Release);
+        }
+        makes_room
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -162,12 +160,25 @@ pub(crate) struct Filling<'a> {
 }
 
 impl Filling<'_> {
-    /// Adds what was received: whether there is room for more. If not, the driver holds reading until woken.
-    pub(crate) fn push(&mut self, unread: Unread) -> bool {
+    /// Adds a message: whether there is room for more. If not, the driver holds reading until woken.
+    #[inline]
+    pub(crate) fn push_message(&mut self, message: MessageCow<'_>) -> bool {
+        self.state.bytes += message.as_ref().as_bytes().len();
+        self.state.unread.push_message(message);
+        self.added()
+    }
+
+    /// Adds a frame: whether there is room for more, as for a message.
+    pub(crate) fn push_frame(&mut self, frame: Frame<'static>) -> bool {
+        self.state.bytes += frame.payload.len();
+        self.state.unread.push(Unread::Frame(Box::new(frame)));
+        self.added()
+    }
+
+    #[inline]
+    fn added(&mut self) -> bool {
         let Self { inbox, state, is_filled } = self;
         *is_filled = true;
-        state.bytes += unread.len();
-        state.unread.push_back(unread);
         let is_full = state.unread.len() >= inbox.max_messages || state.bytes >= inbox.max_bytes;
         if is_full {
             inbox.is_holding.store(true, Ordering::Release);
@@ -187,8 +198,10 @@ impl Filling<'_> {
 
 /// What can be picked. Whatever stands before it is passed over.
 impl State {
-    #[inline]
     pub(crate) fn message(&mut self) -> Poll<Option<Message>> {
+        if let Some(message) = self.pop_short() {
+            return Poll::Ready(Some(message));
+        }
         self.find(|unread, _| match unread {
             Unread::Message(message) => Some(message),
             Unread::Frame(frame) => frame.into_message(),
@@ -240,7 +253,6 @@ impl State {
         self.end()
     }
 
-    #[inline]
     fn find<T>(&mut self, pick: impl Fn(Unread, &mut Self) -> Option<T>) -> Poll<Option<T>> {
         if self.is_lent {
             return Poll::Pending;
@@ -257,15 +269,20 @@ impl State {
         if self.is_ended { Poll::Ready(None) } else { Poll::Pending }
     }
 
-    #[inline]
+    /// The first, if it is a short message. No frame is with it, so that nobody has the inbox lent.
+    #[expect(clippy::inline_always, reason = "so that the message goes to its taker in registers")]
+    #[inline(always)]
+    fn pop_short(&mut self) -> Option<Message> {
+        let message = self.unread.pop_short()?;
+        debug_assert!(!self.is_lent);
+        self.bytes -= message.len();
+        Some(message)
+    }
+
     fn pop(&mut self) -> Option<Unread> {
-        let len = self.unread.front()?.len();
-        self.bytes -= len;
-        if self.unread.len() > 1 {
-            return self.unread.pop_front();
-        }
-        // An idle connection holds no buffer.
-        std::mem::take(&mut self.unread).pop_front()
+        let unread = self.unread.pop()?;
+        self.bytes -= unread.len();
+        Some(unread)
     }
 }
 
@@ -279,18 +296,18 @@ mod tests {
 
     use super::*;
 
-    fn message(len: usize) -> Unread {
-        Unread::Message("x".repeat(len).into())
+    fn message(len: usize) -> MessageCow<'static> {
+        MessageCow::Owned("x".repeat(len).into())
     }
 
     #[test]
     fn unread_messages_are_bounded_by_their_number_and_by_their_bytes() {
         let by_number = Inbox::new(2, 1000);
-        assert!(by_number.filling().push(message(1)));
-        assert!(!by_number.filling().push(message(1)));
+        assert!(by_number.filling().push_message(message(1)));
+        assert!(!by_number.filling().push_message(message(1)));
         let by_bytes = Inbox::new(1000, 100);
-        assert!(by_bytes.filling().push(message(99)));
-        assert!(!by_bytes.filling().push(message(1)));
+        assert!(by_bytes.filling().push_message(message(99)));
+        assert!(!by_bytes.filling().push_message(message(1)));
         assert!(by_bytes.is_holding());
         let wakes = std::cell::Cell::new(0);
         let taken = by_bytes.take(State::message, || wakes.set(wakes.get() + 1)).now_or_never();

@@ -71,6 +71,7 @@ mod server;
 mod timer;
 #[cfg(feature = "tls")]
 mod tls;
+mod unread;
 
 pub use broadcast::Broadcast;
 pub use client::{Client, ClientConfig, ConnectError, ConnectRequest, Proxy, ProxyError, UrlError};

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::WriteParts;
 use crate::connection::{Connection, Receives, Shared};
 use crate::handler::{Context, Handler};
-use crate::inbox::{Filling, Unread};
+use crate::inbox::Filling;
 use crate::proto;
 use crate::proto::connection::{Cause, Ending, Event, Input};
 use crate::proto::message::MessageCow;
@@ -136,8 +136,8 @@ fn queue(event: Event<'_>, shared: &Shared, inbox: &mut Filling<'_>) -> bool {
         return true;
     }
     match event {
-        Event::Message(message) => inbox.push(Unread::Message(message.into_owned())),
-        Event::Frame(frame) => inbox.push(Unread::Frame(Box::new(frame.into_owned()))),
+        Event::Message(message) => inbox.push_message(message),
+        Event::Frame(frame) => inbox.push_frame(frame.into_owned()),
         Event::Ping(_) | Event::Pong(_) => true,
     }
 }
