@@ -516,6 +516,10 @@ impl Outbox {
     fn push(&self, state: &mut State, command: Command) -> bool {
         state.queued += command.weight();
         state.was_full |= state.waiting() >= self.limit();
+        if state.commands.capacity() == 0 {
+            // To let it grow from nothing takes 40 instructions more, which a message by itself would pay for.
+            state.commands = Vec::with_capacity(4);
+        }
         state.commands.push(command);
         self.has_commands.store(true, Ordering::Release);
         state.commands.len() == 1 || matches!(state.unfinished, Unfinished::Handlers)
