@@ -18,7 +18,7 @@ use crate::proto::connection::{Cause, Config, Ending, Frame};
 use crate::proto::deflate::{Agreed, Direction};
 use crate::proto::frame::MAX_CONTROL_PAYLOAD;
 use crate::proto::handshake::{Extension, Version};
-use crate::proto::{Close, CloseCode, CloseError, Message};
+use crate::proto::{Close, CloseCode, CloseError, Message, MessageRef};
 
 /// A WebSocket connection. A cheap clone, to be used from any number of tasks at once; all clones are the same
 /// connection.
@@ -567,6 +567,15 @@ impl Shared {
     pub(crate) fn sends_compressed(&self) -> Option<Direction> {
         let Self { compression, is_server, .. } = self;
         compression.map(|agreed| if *is_server { agreed.server } else { agreed.client })
+    }
+
+    /// Queues a message that is framed by whoever sends it: whether there was room.
+    pub(crate) fn try_send_short(&self, message: MessageRef<'_>) -> bool {
+        let wake = self.outbox.try_send_short(message);
+        if wake == Some(true) {
+            self.wake_driver();
+        }
+        wake.is_some()
     }
 
     /// Queues a message that goes to many: whether there was room.

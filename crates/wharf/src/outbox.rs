@@ -392,10 +392,12 @@ impl Outbox {
     }
 
     /// Takes what was queued, in order. Within a message of the handler's own, messages stay.
+    #[inline]
     pub(crate) fn take(&self) -> Vec<Command> {
-        if !self.has_commands.load(Ordering::Acquire) {
-            return Vec::new();
-        }
+        if self.has_commands.load(Ordering::Acquire) { self.take_some() } else { Vec::new() }
+    }
+
+    fn take_some(&self) -> Vec<Command> {
         let mut state = self.lock();
         self.has_commands.store(false, Ordering::Release);
         let taken = std::mem::take(&mut state.commands);
@@ -489,8 +491,9 @@ impl Outbox {
         &self.options
     }
 
+    /// Whether this message is framed by whoever sends it.
     #[inline]
-    fn is_framed_ahead(&self, message: MessageRef<'_>) -> bool {
+    pub(crate) fn is_framed_ahead(&self, message: MessageRef<'_>) -> bool {
         message.as_bytes().len() < usize::from(self.framed_below)
     }
 
