@@ -31,16 +31,22 @@ impl MaskingKey {
     }
 
     /// A payload of `N` bytes or more, without a loop over what is left behind whole blocks: the last `N` bytes are
-    /// combined before, and written after the blocks that overlap them.
+    /// combined before, and written before the block that they overlap. So that block lies in one store, from which the
+    /// processor can give it to whoever reads it next; one that lies in two would have to reach the cache first.
     #[inline]
     fn apply_in_blocks<const N: usize>(self, payload: &mut [u8], combine: impl Fn(Self, [u8; N]) -> [u8; N]) {
-        let Some(last) = payload.last_chunk() else { return };
-        let last = combine(self.after(payload.len()), *last);
-        for block in payload.as_chunks_mut().0 {
+        let before = payload.len() / N * N - N;
+        for block in payload[..before].as_chunks_mut().0 {
             *block = combine(self, *block);
         }
+        let payload = &mut payload[before..];
+        let (Some(first), Some(last)) = (payload.first_chunk(), payload.last_chunk()) else { return };
+        let (first, last) = (combine(self, *first), combine(self.after(payload.len()), *last));
         if let Some(end) = payload.last_chunk_mut() {
             *end = last;
+        }
+        if let Some(start) = payload.first_chunk_mut() {
+            *start = first;
         }
     }
 

@@ -285,10 +285,14 @@ impl<S: Transport> Driver<S> {
     }
 
     /// Writes what it can, and what its handler sends when it is told that there is room again.
+    #[inline]
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) {
-        if self.output.is_empty() && self.output.told() == 0 && !self.was_output_full {
-            return;
+        if !self.output.is_empty() || self.output.told() > 0 || self.was_output_full {
+            self.write_some(cx, now);
         }
+    }
+
+    fn write_some(&mut self, cx: &mut Context<'_>, now: Instant) {
         loop {
             self.write_output(cx, now);
             let unsent = self.output.unsent();

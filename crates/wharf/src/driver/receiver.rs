@@ -8,7 +8,7 @@ use crate::handler::{Context, Handler};
 use crate::inbox::Filling;
 use crate::proto;
 use crate::proto::connection::{Cause, Ending, Event, Input};
-use crate::proto::message::MessageCow;
+use crate::proto::message::{MessageCow, MessageRef};
 use crate::proto::spare;
 
 pub(crate) enum Receiver {
@@ -96,9 +96,13 @@ impl Receiver {
                     let mut context =
                         Context { core, output, written, connection, now, direct: Some(direct) };
                     match event {
-                        // Nearly all, and nothing of it is to be dropped.
-                        Event::Message(MessageCow::Borrowed(message)) => {
-                            handler.message(&mut context, message);
+                        // Nearly all, and nothing of it is to be dropped. Each kind by itself: a copy of what has just been
+                        // written in other pieces would have to wait for the cache.
+                        Event::Message(MessageCow::Borrowed(MessageRef::Text(text))) => {
+                            handler.message(&mut context, MessageRef::Text(text));
+                        }
+                        Event::Message(MessageCow::Borrowed(MessageRef::Binary(bytes))) => {
+                            handler.message(&mut context, MessageRef::Binary(bytes));
                         }
                         Event::Message(MessageCow::Owned(message)) => {
                             handler.message(&mut context, message.as_ref());
