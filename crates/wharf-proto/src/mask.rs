@@ -14,9 +14,10 @@ impl MaskingKey {
                     *byte ^= key;
                 }
             }
-            4..8 => self.apply_in_blocks(payload, Self::combine_4),
-            8..16 => self.apply_in_blocks(payload, Self::combine_8),
-            16..LINES_FROM => self.apply_in_blocks(payload, Self::combine_16),
+            4..8 => self.apply_at_both_ends(payload, Self::combine_4),
+            8..16 => self.apply_at_both_ends(payload, Self::combine_8),
+            16..32 => self.apply_at_both_ends(payload, Self::combine_16),
+            32..LINES_FROM => self.apply_in_blocks(payload),
             LINES_FROM..ALIGNED_FROM => self.apply_in_cache_lines(payload),
             _ => self.apply_aligned(payload),
         }
@@ -30,16 +31,15 @@ impl MaskingKey {
         Self(u32::from_le_bytes(self.0).rotate_right(8 * turned as u32).to_le_bytes())
     }
 
-    /// A payload of `N` bytes or more, without a loop over what is left behind whole blocks: the last `N` bytes are
-    /// combined before, and written before the block that they overlap. So that block lies in one store, from which the
-    /// processor can give it to whoever reads it next; one that lies in two would have to reach the cache first.
+    /// A payload of `N` bytes to twice as many, without a loop over what is left behind the first `N`: the last `N` are
+    /// written before the first, which they overlap. So the first lie in one store, from which the processor can give them
+    /// to whoever reads them next; what lies in two would have to reach the cache before.
     #[inline]
-    fn apply_in_blocks<const N: usize>(self, payload: &mut [u8], combine: impl Fn(Self, [u8; N]) -> [u8; N]) {
-        let before = payload.len() / N * N - N;
-        for block in payload[..before].as_chunks_mut().0 {
-            *block = combine(self, *block);
-        }
-        let payload = &mut payload[before..];
+    fn apply_at_both_ends<const N: usize>(
+        self,
+        payload: &mut [u8],
+        combine: impl Fn(Self, [u8; N]) -> [u8; N],
+    ) {
         let (Some(first), Some(last)) = (payload.first_chunk(), payload.last_chunk()) else { return };
         let (first, last) = (combine(self, *first), combine(self.after(payload.len()), *last));
         if let Some(end) = payload.last_chunk_mut() {
@@ -47,6 +47,20 @@ impl MaskingKey {
         }
         if let Some(start) = payload.first_chunk_mut() {
             *start = first;
+        }
+    }
+
+    /// A payload of 16 bytes or more, likewise without a loop over what is left behind whole blocks: the last 16 bytes are
+    /// combined before, and written after the blocks that overlap them.
+    #[inline]
+    fn apply_in_blocks(self, payload: &mut [u8]) {
+        let Some(last) = payload.last_chunk() else { return };
+        let last = self.after(payload.len()).combine_16(*last);
+        for block in payload.as_chunks_mut().0 {
+            *block = self.combine_16(*block);
+        }
+        if let Some(end) = payload.last_chunk_mut() {
+            *end = last;
         }
     }
 
