@@ -36,7 +36,7 @@ pub(crate) enum What {
 
 const KIB: usize = 1024;
 
-pub(crate) const SCENARIOS: [Scenario; 17] = [
+pub(crate) const SCENARIOS: [Scenario; 19] = [
     echo("64x20x1", 64, 20, 1),
     echo("64x20x32", 64, 20, 32),
     echo("64x20x256", 64, 20, 256),
@@ -48,7 +48,9 @@ pub(crate) const SCENARIOS: [Scenario; 17] = [
     echo("4x1MiBx1", 4, KIB * KIB, 1),
     Scenario { what: What::Connect, ..echo("connect", 16, 20, 1) },
     Scenario { what: What::Broadcast(16), ..echo("broadcast", 1000, 20, 1) },
+    Scenario { compression: true, ..echo("deflate-16x128x1", 16, 128, 1) },
     Scenario { compression: true, ..echo("deflate-16x1KiBx1", 16, KIB, 1) },
+    Scenario { compression: true, ..echo("deflate-16x16KiBx1", 16, 16 * KIB, 1) },
     Scenario { tls: true, ..echo("tls-64x20x1", 64, 20, 1) },
     Scenario { tls: true, ..echo("tls-16x16KiBx1", 16, 16 * KIB, 1) },
     Scenario { what: What::HalfLoad, ..echo("half-load-64x20", 64, 20, 1) },
