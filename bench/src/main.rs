@@ -137,6 +137,7 @@ fn list() {
 
 fn run(servers: &[Server], scenarios: &[Scenario], options: &Options) -> Result<(), String> {
     process::pin_to(process::LOAD_CORE)?;
+    process::renounce_huge_pages()?;
     let mut built = Vec::new();
     for server in servers {
         eprintln!("building {}", server.name);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use nix::sys::prctl;
 use wharf_load::rustls::ClientConfig;
 use wharf_load::{Load, Outcome, Progress, Target, Until};
 
@@ -169,18 +168,10 @@ impl Subject {
 }
 
 /// Memory of a connection that is idle after one message. What a server has once is made by a few before.
-///
-/// The server has no huge pages: of those a process grows in steps of 2 MiB, which is 200 bytes for each of 10,000.
 #[expect(clippy::cast_precision_loss, reason = "bytes of a process")]
 fn idle(scenario: &Scenario, server: &Server) -> Cell {
     let few = Scenario { connections: 16, ..*scenario };
-    let without_huge_pages =
-        |flag| prctl::set_thp_disable(flag).map_err(|error| Absence::Failed(error.to_string()));
-    // A child process has its parent's setting.
-    without_huge_pages(true)?;
-    let started = Subject::start(&few, server, None);
-    without_huge_pages(false)?;
-    let mut subject = started?;
+    let mut subject = Subject::start(&few, server, None)?;
     let once = |subject: &mut Subject, connections| -> Result<(), Absence> {
         let outcome = subject.load.run(Until::Messages(connections as u64), &Progress::default());
         right(outcome.map_err(|error| Absence::Failed(error.to_string()))?).map_err(Absence::Failed)?;

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::prctl;
 use nix::unistd::Pid;
 
 /// Where servers run, and where what loads them does.
@@ -21,6 +22,12 @@ pub(crate) fn pin_to(core: usize) -> Result<(), String> {
         .set(core)
         .and_then(|()| sched_setaffinity(Pid::from_raw(0), &cores))
         .map_err(|error| format!("core {core} is not to be had: {error}; two cores are needed"))
+}
+
+/// Keeps huge pages from this process, and from what it starts from now on: with them memory is a matter of which piece of
+/// 2 MiB an allocator took next.
+pub(crate) fn renounce_huge_pages() -> Result<(), String> {
+    prctl::set_thp_disable(true).map_err(|error| format!("huge pages cannot be turned off: {error}"))
 }
 
 pub(crate) struct Process {

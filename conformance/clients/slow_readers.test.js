@@ -9,8 +9,8 @@ import { BINARY, PING, frame, unread } from "./raw.js";
 const MEBIBYTE = 1024 * 1024;
 const SENT = 64 * MEBIBYTE;
 // What the process may grow by for one peer that does not read. Its output is bounded by 1 MiB; what an allocator keeps of
-// a buffer that grew to that, for each thread that touched it, makes 10 to 16 MiB of it.
-const LARGEST_GROWTH = 24 * MEBIBYTE;
+// a buffer that grew to that, for each thread that touched it, makes 3 to 5 MiB of it.
+const LARGEST_GROWTH = 12 * MEBIBYTE;
 // Below the half minute that is the default: it is the flag that drops them.
 const LONGEST_FLOOD = 20_000;
 
