@@ -124,7 +124,7 @@ impl Header {
     /// A reserved opcode, or a control frame that is fragmented (RFC 6455 §5.5).
     #[inline]
     pub(crate) fn read_first_byte(first: u8) -> Result<(bool, Opcode), ProtocolError> {
-        let (fin, opcode) = (first & 0x80 != 0, Opcode::from_bits(first)?);
+        let (fin, opcode) = (first & FIN != 0, Opcode::from_bits(first)?);
         if opcode.is_control() && !fin {
             return Err(ProtocolError::FragmentedControlFrame);
         }
@@ -172,6 +172,9 @@ impl Header {
         }
     }
 }
+
+/// The first byte's highest bit (RFC 6455 §5.2).
+pub(crate) const FIN: u8 = 0x80;
 
 /// The second byte (RFC 6455 §5.2): its highest bit, and what stands for a longer length in the others.
 const MASK_BIT: u64 = 0x80;

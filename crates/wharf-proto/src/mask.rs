@@ -9,17 +9,24 @@ impl MaskingKey {
     #[inline]
     pub fn apply(self, payload: &mut [u8]) {
         match payload.len() {
-            0..4 => {
+            ..16 => self.apply_to_few(payload),
+            16..32 => self.apply_at_both_ends(payload, Self::combine_16),
+            32..LINES_FROM => self.apply_in_blocks(payload),
+            LINES_FROM..ALIGNED_FROM => self.apply_in_cache_lines(payload),
+            ALIGNED_FROM.. => self.apply_aligned(payload),
+        }
+    }
+
+    #[inline]
+    fn apply_to_few(self, payload: &mut [u8]) {
+        match payload.len() {
+            8.. => self.apply_at_both_ends(payload, Self::combine_8),
+            4..8 => self.apply_at_both_ends(payload, Self::combine_4),
+            ..4 => {
                 for (byte, key) in payload.iter_mut().zip(self.0) {
                     *byte ^= key;
                 }
             }
-            4..8 => self.apply_at_both_ends(payload, Self::combine_4),
-            8..16 => self.apply_at_both_ends(payload, Self::combine_8),
-            16..32 => self.apply_at_both_ends(payload, Self::combine_16),
-            32..LINES_FROM => self.apply_in_blocks(payload),
-            LINES_FROM..ALIGNED_FROM => self.apply_in_cache_lines(payload),
-            _ => self.apply_aligned(payload),
         }
     }
 

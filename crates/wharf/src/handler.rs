@@ -107,12 +107,19 @@ impl Context<'_> {
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), CommandError> {
         let message = message.into();
-        if message.as_bytes().len() >= spare::LONG
-            && let Some(direct) = &mut self.direct
-        {
-            return self.core.send_through(message, self.output, |parts| direct.write_parts(parts));
+        if message.as_bytes().len() >= spare::LONG {
+            return self.send_long(message);
         }
         self.core.send(message, self.output)
+    }
+
+    /// Apart, so that a short message does not pay for the registers of it.
+    #[inline(never)]
+    fn send_long(&mut self, message: MessageRef<'_>) -> Result<(), CommandError> {
+        match &mut self.direct {
+            Some(direct) => self.core.send_through(message, self.output, |parts| direct.write_parts(parts)),
+            None => self.core.send(message, self.output),
+        }
     }
 
     /// Sends a message as it is, as [`Connection::send_uncompressed`] does.

@@ -178,13 +178,8 @@ impl Connection {
         output: &mut Vec<u8>,
         now: Instant,
     ) -> Option<Event<'s>> {
-        match self.take_whole_message(input, now) {
-            Some(Ok(message)) => Some(Event::Message(MessageCow::Borrowed(message))),
-            Some(Err(error)) => {
-                self.fail(error, output, now);
-                self.throw_away(input);
-                None
-            }
+        match self.receive_whole(input, output, now) {
+            Some(message) => Some(Event::Message(MessageCow::Borrowed(message))),
             // What a driver asks at the end of each read.
             None if input.is_empty() && !self.owes_pong() => None,
             None => {
@@ -223,11 +218,23 @@ impl Connection {
         match whole_message(opcode, &scratch[..len]) {
             Ok(message) => Some(Event::Message(MessageCow::Borrowed(message))),
             Err(error) => {
-                self.fail(error, output, now);
-                self.throw_away(input);
+                self.fail_for_good(error, input, output, now);
                 None
             }
         }
+    }
+
+    /// What follows a broken rule is thrown away (RFC 6455 §7.1.7).
+    #[cold]
+    pub(super) fn fail_for_good(
+        &mut self,
+        error: ProtocolError,
+        input: &mut Input<'_>,
+        output: &mut Vec<u8>,
+        now: Instant,
+    ) {
+        self.fail(error, output, now);
+        self.throw_away(input);
     }
 
     /// The connection has ended.

@@ -27,6 +27,17 @@ impl Connection {
     /// message that is sent frame by frame.
     #[inline]
     pub fn send(&mut self, message: MessageRef<'_>, output: &mut Vec<u8>) -> Result<(), CommandError> {
+        // Nearly all: an open server's connection, where nothing is unfinished.
+        if self.aside.is_none() && self.compression.is_none() && self.is_one_frame(message) {
+            write_plain_frame(message.opcode(), message.as_bytes(), output);
+            return Ok(());
+        }
+        self.send_any(message, output)
+    }
+
+    /// Apart, so that nearly all do not pay for the registers of it.
+    #[inline(never)]
+    fn send_any(&mut self, message: MessageRef<'_>, output: &mut Vec<u8>) -> Result<(), CommandError> {
         self.check_message()?;
         if self.compression.is_none() || self.write_compressed(message, output).is_none() {
             self.write_message(message, output);
@@ -258,16 +269,15 @@ impl Connection {
     }
 
     #[inline]
+    fn is_one_frame(&self, message: MessageRef<'_>) -> bool {
+        self.config.fragmentation_threshold.is_none_or(|max| message.as_bytes().len() <= max.get())
+    }
+
     fn write_message(&mut self, message: MessageRef<'_>, output: &mut Vec<u8>) {
         let Self { config, aside, .. } = self;
         let masking_keys = aside.as_mut().and_then(|aside| aside.masking_keys.as_mut());
-        let (opcode, payload) = (message.opcode(), message.as_bytes());
-        let is_one_frame = config.fragmentation_threshold.is_none_or(|max| payload.len() <= max.get());
-        if is_one_frame && masking_keys.is_none() {
-            write_plain_frame(opcode, payload, output);
-        } else {
-            write_fragments(opcode, 0, payload, config, output, keys_of(masking_keys));
-        }
+        let keys = keys_of(masking_keys);
+        write_fragments(message.opcode(), 0, message.as_bytes(), config, output, keys);
     }
 
     /// `None`: nothing was written, because the message is to go out as it is.

@@ -6,12 +6,34 @@ use std::time::Instant;
 use super::Connection;
 use super::input::Input;
 use crate::error::ProtocolError;
-use crate::frame::{Header, Opcode};
+use crate::frame::{FIN, Header, Opcode};
 use crate::mask::MaskingKey;
 use crate::message::{MessageKind, MessageRef};
 use crate::utf8;
 
 impl Connection {
+    /// Takes the next message, if it is one plain frame of less than 64 KiB that lies in `input` whole, as nearly all do:
+    /// [`receive`](Self::receive) without all that a driver has to ask about other events. `None` where there is anything
+    /// else, or nothing: that is for `receive`.
+    ///
+    /// What it takes is acted on as by `receive`; text that is none is told to the peer, into `output`.
+    #[expect(clippy::inline_always, reason = "so that the message is never put into memory")]
+    #[inline(always)]
+    pub fn receive_whole<'i>(
+        &mut self,
+        input: &mut Input<'i>,
+        output: &mut Vec<u8>,
+        now: Instant,
+    ) -> Option<MessageRef<'i>> {
+        match self.take_whole_message(input, now)? {
+            Ok(message) => Some(message),
+            Err(error) => {
+                self.fail_for_good(error, input, output, now);
+                None
+            }
+        }
+    }
+
     /// Takes a message that is one plain frame of less than 64 KiB, whole at the front of `input`. `None` where there is
     /// anything else: then nothing was taken, and all rules are still to be applied.
     ///
@@ -90,6 +112,15 @@ impl PlainFrame {
 /// Writes a whole message as one frame, without a mask and reserved bits (RFC 6455 §6.1).
 #[inline]
 pub(super) fn write_plain_frame(opcode: Opcode, payload: &[u8], output: &mut Vec<u8>) {
-    Header::new(true, opcode, payload.len() as u64).write(output);
+    match u8::try_from(payload.len()) {
+        Ok(length @ ..=125) => output.extend_from_slice(&[FIN | opcode.bits(), length]),
+        _ => write_longer_header(opcode, payload.len(), output),
+    }
     output.extend_from_slice(payload);
+}
+
+/// Apart, so that a short message does not pay for the registers of it.
+#[inline(never)]
+fn write_longer_header(opcode: Opcode, payload_len: usize, output: &mut Vec<u8>) {
+    Header::new(true, opcode, payload_len as u64).write(output);
 }

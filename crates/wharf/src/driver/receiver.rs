@@ -8,7 +8,7 @@ use crate::handler::{Context, Handler};
 use crate::inbox::Filling;
 use crate::proto;
 use crate::proto::connection::{Cause, Ending, Event, Input};
-use crate::proto::message::{MessageCow, MessageRef};
+use crate::proto::message::MessageCow;
 use crate::proto::spare;
 
 pub(crate) enum Receiver {
@@ -90,31 +90,43 @@ impl Receiver {
                 inbox.end();
             }
             Self::Handler(handler) => {
-                let limit = shared.outbox.limit();
-                while let Some(event) = core.receive(input, inflated, output, now) {
-                    let direct: &mut dyn WriteParts = &mut *direct;
-                    let mut context =
-                        Context { core, output, written, connection, now, direct: Some(direct) };
-                    match event {
-                        // Nearly all, and nothing of it is to be dropped. Each kind by itself: a copy of what has just been
-                        // written in other pieces would have to wait for the cache.
-                        Event::Message(MessageCow::Borrowed(MessageRef::Text(text))) => {
-                            handler.message(&mut context, MessageRef::Text(text));
-                        }
-                        Event::Message(MessageCow::Borrowed(MessageRef::Binary(bytes))) => {
-                            handler.message(&mut context, MessageRef::Binary(bytes));
-                        }
-                        Event::Message(MessageCow::Owned(message)) => {
-                            handler.message(&mut context, message.as_ref());
-                            spare::keep(message.into_bytes().into());
-                        }
-                        event => tell(handler.as_mut(), &event, &mut context),
-                    }
-                    if shared.is_paused() || output.len() - written >= limit {
-                        break;
-                    }
-                }
+                let mut context = Context { core, output, written, connection, now, direct: Some(direct) };
+                tell_all(handler.as_mut(), &mut context, input, inflated);
             }
+        }
+    }
+}
+
+/// Tells a handler what `input` brings, up to where it is to hold.
+fn tell_all(
+    handler: &mut dyn Handler,
+    context: &mut Context<'_>,
+    input: &mut Input<'_>,
+    inflated: &mut Vec<u8>,
+) {
+    let shared = context.connection.shared.as_ref();
+    let limit = shared.outbox.limit();
+    let is_to_hold =
+        |context: &Context<'_>| shared.is_paused() || context.output.len() - context.written >= limit;
+    let now = context.now;
+    loop {
+        // Nearly all.
+        while let Some(message) = context.core.receive_whole(input, context.output, now) {
+            handler.message(context, message);
+            if is_to_hold(context) {
+                return;
+            }
+        }
+        match context.core.receive(input, inflated, context.output, now) {
+            None => return,
+            Some(Event::Message(MessageCow::Owned(message))) => {
+                handler.message(context, message.as_ref());
+                spare::keep(message.into_bytes().into());
+            }
+            Some(event) => tell(handler, &event, context),
+        }
+        if is_to_hold(context) {
+            return;
         }
     }
 }
