@@ -7,6 +7,7 @@
 
 pub mod close;
 pub mod connection;
+mod copy;
 pub mod deflate;
 pub mod error;
 pub mod frame;

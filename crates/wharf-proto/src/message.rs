@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::copy;
 use crate::frame::Opcode;
 
 /// What a message holds.
@@ -71,7 +72,9 @@ impl From<String> for Message {
 
 impl From<&str> for Message {
     fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
+        let mut owned = String::with_capacity(text.len());
+        copy::append_text(&mut owned, text);
+        Self::Text(owned)
     }
 }
 
@@ -89,7 +92,9 @@ impl From<Vec<u8>> for Message {
 
 impl From<&[u8]> for Message {
     fn from(bytes: &[u8]) -> Self {
-        Self::Binary(Bytes::copy_from_slice(bytes))
+        let mut owned = Vec::with_capacity(bytes.len());
+        copy::append(&mut owned, bytes);
+        Self::Binary(owned.into())
     }
 }
 

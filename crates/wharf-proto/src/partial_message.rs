@@ -1,5 +1,6 @@
 //! A message whose fragments are still coming (RFC 6455 §5.4, §5.6).
 
+use crate::copy;
 use crate::deflate::deferred::Deferred;
 use crate::deflate::growth::to_reserve;
 use crate::deflate::inflate::{self, Sink};
@@ -247,13 +248,15 @@ impl Content {
 
     fn append(&mut self, chunk: &[u8]) -> Result<(), ProtocolError> {
         match self {
-            Self::Text { text, split } => split.check(chunk, |complete| text.push_str(complete))?,
-            Self::Binary(bytes) => bytes.extend_from_slice(chunk),
+            Self::Text { text, split } => {
+                split.check(chunk, |complete| copy::append_text(text, complete))?;
+            }
+            Self::Binary(bytes) => copy::append(bytes, chunk),
             Self::FramesOfText { frame, split } => {
                 split.check(chunk, |_| ())?;
-                frame.extend_from_slice(chunk);
+                copy::append(frame, chunk);
             }
-            Self::FramesOfBinary { frame } => frame.extend_from_slice(chunk),
+            Self::FramesOfBinary { frame } => copy::append(frame, chunk),
             Self::Discarded => {}
         }
         Ok(())

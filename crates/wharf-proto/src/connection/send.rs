@@ -8,6 +8,7 @@ use super::state::State;
 use super::whole::write_plain_frame;
 use super::{Aside, Config, Connection, Frame, FrameSequence, MaskingKeys, RawFrame, compression};
 use crate::close::{Close, CloseCode, CloseError};
+use crate::copy;
 use crate::deflate;
 use crate::error::CommandError;
 use crate::frame::{Header, MAX_CONTROL_PAYLOAD, MAX_HEADER_LEN, Opcode};
@@ -75,7 +76,7 @@ impl Connection {
         {
             return Err(CommandError::NotAgreed);
         }
-        output.extend_from_slice(&message.frames);
+        copy::append(output, &message.frames);
         Ok(())
     }
 
@@ -90,7 +91,7 @@ impl Connection {
     ) -> Result<(), CommandError> {
         debug_assert!(self.is_server() && self.compression.is_none(), "framed for another connection");
         self.check_message()?;
-        output.extend_from_slice(&messages.frames);
+        copy::append(output, &messages.frames);
         Ok(())
     }
 
@@ -411,7 +412,7 @@ pub(super) fn for_each_fragment<'p>(
 fn write_frame(header: Header, payload: &[u8], output: &mut Vec<u8>) {
     header.write(output);
     let start = output.len();
-    output.extend_from_slice(payload);
+    copy::append(output, payload);
     if let Some(key) = header.mask {
         key.apply(&mut output[start..]);
     }

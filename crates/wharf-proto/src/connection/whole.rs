@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::Connection;
 use super::input::Input;
+use crate::copy;
 use crate::error::ProtocolError;
 use crate::frame::{FIN, Header, Opcode};
 use crate::mask::MaskingKey;
@@ -116,7 +117,7 @@ pub(super) fn write_plain_frame(opcode: Opcode, payload: &[u8], output: &mut Vec
         Ok(length @ ..=125) => output.extend_from_slice(&[FIN | opcode.bits(), length]),
         _ => write_longer_header(opcode, payload.len(), output),
     }
-    output.extend_from_slice(payload);
+    copy::append(output, payload);
 }
 
 /// Apart, so that a short message does not pay for the registers of it.
