@@ -3,6 +3,8 @@
 
 use std::cell::Cell;
 
+use crate::message::Message;
+
 /// What is shorter an allocator serves from what it has, in bytes.
 pub const LONG: usize = 64 * 1024;
 
@@ -37,6 +39,21 @@ pub fn keep(mut memory: Vec<u8>) {
         spare.push(memory);
     }
     SPARE.set(spare);
+}
+
+/// Keeps the memory of a message that is done with, where nobody else has it.
+pub fn keep_message(message: Message) {
+    if message.len() < LONG {
+        return;
+    }
+    match message {
+        Message::Text(text) => keep(text.into_bytes()),
+        Message::Binary(bytes) => {
+            if let Ok(bytes) = bytes.try_into_mut() {
+                keep(bytes.into());
+            }
+        }
+    }
 }
 
 #[cfg(test)]

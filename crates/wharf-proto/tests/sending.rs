@@ -114,8 +114,8 @@ proptest! {
     }
 }
 
-/// What leaves of a message that is sent through a socket which takes `taken` bytes, and how many bytes it got to see.
-fn sent_through(threshold: Option<usize>, payload: &[u8], taken: usize) -> (Vec<u8>, usize) {
+/// What leaves of messages that are sent through a socket which takes `taken` bytes, and how many bytes it got to see.
+fn sent_through(threshold: Option<usize>, payloads: &[&[u8]], taken: usize) -> (Vec<u8>, usize) {
     let fragmentation_threshold = threshold.and_then(NonZeroUsize::new);
     let mut server = Server::with(Config { fragmentation_threshold, ..Config::default() });
     let (mut left, mut seen) = (Vec::new(), 0);
@@ -125,7 +125,8 @@ fn sent_through(threshold: Option<usize>, payload: &[u8], taken: usize) -> (Vec<
         left.extend_from_slice(&all[..taken.min(seen)]);
         taken.min(seen)
     };
-    let sent = server.connection.send_through(MessageRef::Binary(payload), &mut server.output, write);
+    let messages = payloads.iter().map(|payload| MessageRef::Binary(payload));
+    let sent = server.connection.send_through(messages, &mut server.output, write);
     assert_eq!(sent, Ok(()));
     left.append(&mut server.output);
     (left, seen)
@@ -136,25 +137,43 @@ fn a_long_message_goes_past_the_output_and_what_the_socket_did_not_take_follows(
     let payload: Vec<u8> = (0..LONG + 1000).map(|at| at.to_le_bytes()[0]).collect();
     for threshold in [None, Some(16_384), Some(LONG)] {
         let frames = sent(threshold, MessageRef::Binary(&payload));
-        let (all, seen) = sent_through(threshold, &payload, usize::MAX);
+        let (all, seen) = sent_through(threshold, &[&payload], usize::MAX);
         assert_eq!((read_frames(&all), seen), (frames, all.len()));
         for taken in [0, 1, 4, 10, 11, 16_387, 16_388, 16_389, LONG, all.len() - 1, all.len()] {
-            assert_eq!(sent_through(threshold, &payload, taken), (all.clone(), all.len()), "{taken} taken");
+            assert_eq!(
+                sent_through(threshold, &[&payload], taken),
+                (all.clone(), all.len()),
+                "{taken} taken"
+            );
         }
     }
 }
 
 #[test]
-fn a_message_goes_through_the_output_where_it_is_short_or_other_output_waits() {
-    assert_eq!(sent_through(None, &vec![7; LONG - 1], usize::MAX).1, 0, "short");
+fn several_messages_go_past_the_output_together_and_in_their_order() {
+    let (first, second) = (vec![1; 20_000], vec![2; 10_000]);
+    for threshold in [None, Some(16_384)] {
+        let mut frames = sent(threshold, MessageRef::Binary(&first));
+        frames.extend(sent(threshold, MessageRef::Binary(&second)));
+        let (all, seen) = sent_through(threshold, &[&first, &second], usize::MAX);
+        assert_eq!((read_frames(&all), seen), (frames, all.len()));
+        for taken in [0, 1, 20_003, 20_004, 20_005, all.len() - 1] {
+            let left = sent_through(threshold, &[&first, &second], taken);
+            assert_eq!(left, (all.clone(), all.len()), "{taken} taken");
+        }
+    }
+}
+
+#[test]
+fn messages_go_through_the_output_where_other_output_waits() {
     let mut server = Server::open();
     server.connection.ping(b"first", &mut server.output).unwrap();
     let long = vec![7; LONG];
     let write = |_: &[std::io::IoSlice<'_>]| panic!("it would overtake the ping");
-    server.connection.send_through(MessageRef::Binary(&long), &mut server.output, write).unwrap();
+    server.connection.send_through([MessageRef::Binary(&long)], &mut server.output, write).unwrap();
     assert_eq!(server.answers()[0], ping("first"));
     server.connection.close(&wharf_proto::Close::EMPTY, &mut server.output, server.now);
     server.answers();
-    let refused = server.connection.send_through(MessageRef::Binary(&long), &mut server.output, write);
+    let refused = server.connection.send_through([MessageRef::Binary(&long)], &mut server.output, write);
     assert_eq!(refused, Err(CommandError::Closed));
 }

@@ -117,7 +117,7 @@ impl Context<'_> {
     #[inline(never)]
     fn send_long(&mut self, message: MessageRef<'_>) -> Result<(), CommandError> {
         match &mut self.direct {
-            Some(direct) => self.core.send_through(message, self.output, |parts| direct.write_parts(parts)),
+            Some(direct) => self.core.send_through([message], self.output, |parts| direct.write_parts(parts)),
             None => self.core.send(message, self.output),
         }
     }

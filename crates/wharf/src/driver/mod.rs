@@ -4,6 +4,7 @@
 //! the worker thread's.
 
 mod buffer;
+mod commands;
 mod receiver;
 mod residents;
 mod teardown;
@@ -24,7 +25,6 @@ pub(crate) use teardown::never_opened;
 pub(crate) use transport::{Direct, IntoStream, Stream, Transport, WriteParts};
 
 use crate::connection::{Connection, Owner, Shared};
-use crate::outbox::Command;
 use crate::proto;
 use crate::proto::CloseCode;
 use crate::proto::connection::{Cause, Ending, Input};
@@ -143,7 +143,7 @@ impl<S: Transport> Driver<S> {
         }
         // Output that waited goes first: the room it leaves decides whether there is to be a read.
         self.write(cx, now);
-        self.run_commands(now);
+        self.run_commands(cx, now);
         for _ in 0..READS_A_TURN {
             let may_read = self.may_read(now);
             let received = if may_read { self.receive(cx, buffers, now) } else { Poll::Pending };
@@ -173,52 +173,6 @@ impl<S: Transport> Driver<S> {
     /// connection where nothing waits moves away with each read.
     fn has_nothing_due(&self, now: Instant) -> bool {
         self.is_armed_for_a_silence && self.core.awaits_only_a_silence() && self.timer.is_ahead_of(now)
-    }
-
-    /// Does what the handles asked for.
-    fn run_commands(&mut self, now: Instant) {
-        let commands = self.connection.shared.outbox.take();
-        if commands.is_empty() {
-            return;
-        }
-        // Until what they become is written, the outbox counts them as they were queued.
-        self.output.set_told(usize::MAX);
-        let (core, output) = (&mut self.core, &mut self.output);
-        let mut has_lost = false;
-        for command in commands {
-            // Each can fail only because the connection is closing: then nothing may follow the Close frame. Codes,
-            // reasons and lengths were checked by the handle.
-            let sent = match command {
-                Command::Send(message) => core.send(message.as_ref(), output),
-                Command::SendFramed { messages, .. } => core.send_framed(&messages, output),
-                Command::SendShared(message) => core.send((*message).as_ref(), output),
-                Command::SendUncompressed(message) => core.send_uncompressed(message.as_ref(), output),
-                Command::SendPrepared(message) => core.send_prepared(&message, output),
-                Command::Ping(payload) => core.ping(&payload, output),
-                Command::Pong(payload) => core.pong(&payload, output),
-                Command::Close(close) => {
-                    core.close(&close, output, now);
-                    Ok(())
-                }
-                Command::SendFrame(frame) => core.send_raw_frame(&frame, output),
-                Command::Drop { code, description, tell_peer } => {
-                    self.is_given_up = true;
-                    let _ = core.drop_now(code, description.as_deref(), tell_peer, output, now);
-                    Ok(())
-                }
-                Command::Flush(left) => {
-                    if !has_lost {
-                        // Where there is no output, what it was to wait for left at the beginning of this turn.
-                        output.flush(left);
-                    }
-                    Ok(())
-                }
-            };
-            has_lost |= sent.is_err();
-        }
-        if has_lost {
-            self.connection.shared.outbox.lose();
-        }
     }
 
     /// Whether the next message may be received: the application takes it, and what a handler answers has room.

@@ -121,7 +121,7 @@ fn tell_all(
             None => return,
             Some(Event::Message(MessageCow::Owned(message))) => {
                 handler.message(context, message.as_ref());
-                spare::keep(message.into_bytes().into());
+                spare::keep_message(message);
             }
             Some(event) => tell(handler, &event, context),
         }

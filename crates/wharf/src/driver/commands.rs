@@ -1,0 +1,91 @@
+//! Does what a connection's handles have asked for.
+
+use std::iter::once;
+use std::task::Context;
+use std::time::Instant;
+use std::vec;
+
+use super::transport::{Direct, WriteParts};
+use super::{Driver, Transport};
+use crate::outbox::Command;
+use crate::proto::{CommandError, Message, spare};
+
+/// From this length on, in bytes, a message goes to the socket from where it lies: to copy it would take longer than a system
+/// call takes longer for it.
+const UNCOPIED: usize = 8 * 1024;
+
+impl<S: Transport> Driver<S> {
+    /// Does what the handles asked for, in order.
+    #[inline]
+    pub(super) fn run_commands(&mut self, cx: &Context<'_>, now: Instant) {
+        let commands = self.connection.shared.outbox.take();
+        if !commands.is_empty() {
+            self.run(commands.into_iter(), cx, now);
+        }
+    }
+
+    fn run(&mut self, mut commands: vec::IntoIter<Command>, cx: &Context<'_>, now: Instant) {
+        // Until what they become is written, the outbox counts them as they were queued.
+        self.output.set_told(usize::MAX);
+        let mut has_lost = false;
+        while let Some(command) = commands.next() {
+            // Each can fail only because the connection is closing: then nothing may follow the Close frame. Codes,
+            // reasons and lengths were checked by the handle.
+            let output = &mut self.output;
+            let sent = match command {
+                Command::Send(message) if message.len() >= UNCOPIED && output.is_empty() => {
+                    self.send_uncopied(message, &mut commands, cx)
+                }
+                Command::Send(message) => self.core.send(message.as_ref(), output),
+                Command::SendFramed { messages, .. } => self.core.send_framed(&messages, output),
+                Command::SendShared(message) => self.core.send((*message).as_ref(), output),
+                Command::SendUncompressed(message) => self.core.send_uncompressed(message.as_ref(), output),
+                Command::SendPrepared(message) => self.core.send_prepared(&message, output),
+                Command::Ping(payload) => self.core.ping(&payload, output),
+                Command::Pong(payload) => self.core.pong(&payload, output),
+                Command::Close(close) => {
+                    self.core.close(&close, output, now);
+                    Ok(())
+                }
+                Command::SendFrame(frame) => self.core.send_raw_frame(&frame, output),
+                Command::Drop { code, description, tell_peer } => {
+                    self.is_given_up = true;
+                    let _ = self.core.drop_now(code, description.as_deref(), tell_peer, output, now);
+                    Ok(())
+                }
+                Command::Flush(left) => {
+                    if !has_lost {
+                        // Where there is no output, what it was to wait for has left already.
+                        output.flush(left);
+                    }
+                    Ok(())
+                }
+            };
+            has_lost |= sent.is_err();
+        }
+        if has_lost {
+            self.connection.shared.outbox.lose();
+        }
+    }
+
+    /// Sends a long message, and the messages right behind it, from where they lie, in one write.
+    fn send_uncopied(
+        &mut self,
+        first: Message,
+        rest: &mut vec::IntoIter<Command>,
+        cx: &Context<'_>,
+    ) -> Result<(), CommandError> {
+        let behind = rest.as_slice().iter().take_while(|command| matches!(command, Command::Send(_))).count();
+        let behind = rest.take(behind).filter_map(|command| match command {
+            Command::Send(message) => Some(message),
+            _ => None,
+        });
+        let messages: Vec<Message> = once(first).chain(behind).collect();
+        let mut direct = Direct { stream: &mut self.stream, waker: cx.waker() };
+        let sent = self.core.send_through(messages.iter().map(Message::as_ref), &mut self.output, |parts| {
+            direct.write_parts(parts)
+        });
+        messages.into_iter().for_each(spare::keep_message);
+        sent
+    }
+}
