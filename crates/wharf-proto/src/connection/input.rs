@@ -32,12 +32,15 @@ impl<'i> Input<'i> {
         taken
     }
 
-    /// Takes `len` bytes that lie behind `skipped` others, which are taken with them. Both must be there.
+    /// Takes `len` bytes that lie behind `skipped` others, which are taken with them. Nothing where they are not there.
     #[inline]
     pub(super) fn take_behind(&mut self, skipped: usize, len: usize) -> &'i mut [u8] {
-        let (taken, rest) = mem::take(&mut self.0).split_at_mut(skipped + len);
+        // Without a panic, before which the rest would have to be put into memory.
+        let Some((taken, rest)) = mem::take(&mut self.0).split_at_mut_checked(skipped + len) else {
+            return &mut [];
+        };
         self.0 = rest;
-        &mut taken[skipped..]
+        taken.get_mut(skipped..).unwrap_or_default()
     }
 
     pub(super) fn take_all(&mut self) -> &'i mut [u8] {

@@ -182,12 +182,24 @@ impl Connection {
             Some(message) => Some(Event::Message(MessageCow::Borrowed(message))),
             // What a driver asks at the end of each read.
             None if input.is_empty() && !self.owes_pong() => None,
-            None => {
-                let event = self.receive_any(input, scratch, output, now);
-                self.tidy();
-                event
-            }
+            None => self.receive_other(input, scratch, output, now),
         }
+    }
+
+    #[inline(never)]
+    fn receive_other<'i: 's, 's>(
+        &mut self,
+        input: &mut Input<'i>,
+        scratch: &'s mut Vec<u8>,
+        output: &mut Vec<u8>,
+        now: Instant,
+    ) -> Option<Event<'s>> {
+        if let Some(message) = self.receive_whole_aside(input, output, now) {
+            return Some(Event::Message(MessageCow::Borrowed(message)));
+        }
+        let event = self.receive_any(input, scratch, output, now);
+        self.tidy();
+        event
     }
 
     /// The general way, by which everything can be taken.

@@ -6,7 +6,6 @@ use std::time::Instant;
 use super::Connection;
 use super::input::Input;
 use crate::copy;
-use crate::error::ProtocolError;
 use crate::frame::{FIN, Header, Opcode};
 use crate::mask::MaskingKey;
 use crate::message::{MessageKind, MessageRef};
@@ -26,35 +25,41 @@ impl Connection {
         output: &mut Vec<u8>,
         now: Instant,
     ) -> Option<MessageRef<'i>> {
-        match self.take_whole_message(input, now)? {
-            Ok(message) => Some(message),
-            Err(error) => {
-                self.fail_for_good(error, input, output, now);
-                None
-            }
-        }
-    }
-
-    /// Takes a message that is one plain frame of less than 64 KiB, whole at the front of `input`. `None` where there is
-    /// anything else: then nothing was taken, and all rules are still to be applied.
-    ///
-    /// # Errors
-    /// [`ProtocolError::InvalidUtf8`].
-    #[expect(clippy::inline_always, reason = "as part of `receive`")]
-    #[inline(always)]
-    pub(super) fn take_whole_message<'i>(
-        &mut self,
-        input: &mut Input<'i>,
-        now: Instant,
-    ) -> Option<Result<MessageRef<'i>, ProtocolError>> {
-        let (is_at_a_message, is_server) = match &self.aside {
-            None => (true, true),
-            Some(aside) => (aside.is_at_a_message(), aside.masking_keys.is_none()),
-        };
-        if !is_at_a_message || !self.config.assemble_fragments {
+        if self.aside.is_some() {
             return None;
         }
-        let frame = PlainFrame::read(input.rest(), is_server)?;
+        // An open server's, where nothing is unfinished: its peer masks (RFC 6455 §5.1).
+        self.take_plain_frame(true, input, output, now)
+    }
+
+    /// The same for a connection that has something aside. Apart, so that nearly all do not pay for the choice.
+    #[inline(never)]
+    pub(super) fn receive_whole_aside<'i>(
+        &mut self,
+        input: &mut Input<'i>,
+        output: &mut Vec<u8>,
+        now: Instant,
+    ) -> Option<MessageRef<'i>> {
+        let aside = self.aside.as_ref().filter(|aside| aside.is_at_a_message())?;
+        let is_masked = aside.masking_keys.is_none();
+        self.take_plain_frame(is_masked, input, output, now)
+    }
+
+    /// Takes a message that is one plain frame, whole at the front of `input`. Where there is anything else, nothing is taken,
+    /// and all rules are still to be applied.
+    #[expect(clippy::inline_always, reason = "as part of `receive`")]
+    #[inline(always)]
+    fn take_plain_frame<'i>(
+        &mut self,
+        is_masked: bool,
+        input: &mut Input<'i>,
+        output: &mut Vec<u8>,
+        now: Instant,
+    ) -> Option<MessageRef<'i>> {
+        if !self.config.assemble_fragments {
+            return None;
+        }
+        let frame = PlainFrame::read(input.rest(), is_masked)?;
         if frame.payload_len as u64 > self.config.limits.max_frame_size {
             return None;
         }
@@ -63,10 +68,16 @@ impl Connection {
         if let Some(key) = frame.key {
             key.apply(payload);
         }
-        Some(match frame.kind {
-            MessageKind::Binary => Ok(MessageRef::Binary(payload)),
-            MessageKind::Text => utf8::check(payload).map(MessageRef::Text).map_err(ProtocolError::from),
-        })
+        match frame.kind {
+            MessageKind::Binary => Some(MessageRef::Binary(payload)),
+            MessageKind::Text => match utf8::check(payload) {
+                Ok(text) => Some(MessageRef::Text(text)),
+                Err(invalid) => {
+                    self.fail_for_good(invalid.into(), input, output, now);
+                    None
+                }
+            },
+        }
     }
 }
 
@@ -80,7 +91,8 @@ struct PlainFrame {
 
 impl PlainFrame {
     /// `None` where `bytes` begin with anything else, or end before the frame does.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as part of `receive`, which knows `is_masked`")]
+    #[inline(always)]
     fn read(bytes: &[u8], is_masked: bool) -> Option<Self> {
         let [first, second] = *bytes.first_chunk()?;
         let kind = match first {
