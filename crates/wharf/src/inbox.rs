@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::proto::connection::{Event, Frame};
 use crate::proto::frame::Opcode;
-use crate::proto::message::{Message, MessageCow, MessageKind};
+use crate::proto::message::{Message, MessageCow, MessageKind, MessageRef};
 use crate::unread::{Queue, Unread};
 
 #[derive(Debug)]
@@ -160,12 +160,25 @@ pub(crate) struct Filling<'a> {
 }
 
 impl Filling<'_> {
-    /// Adds a message: whether there is room for more. If not, the driver holds reading until woken.
+    /// Adds a message that lies in what was read, of which `unparsed` bytes are still to be taken: whether there is room for
+    /// more. If not, the driver holds reading until woken.
     #[inline]
-    pub(crate) fn push_message(&mut self, message: MessageCow<'_>) -> bool {
-        self.state.bytes += message.as_ref().as_bytes().len();
-        self.state.unread.push_message(message);
+    pub(crate) fn push_lent(&mut self, message: MessageRef<'_>, unparsed: usize) -> bool {
+        self.state.bytes += message.as_bytes().len();
+        self.state.unread.push_lent(message, unparsed);
         self.added()
+    }
+
+    /// Adds a message: whether there is room for more, as for one that is lent.
+    pub(crate) fn push_message(&mut self, message: MessageCow<'_>) -> bool {
+        match message {
+            MessageCow::Borrowed(message) => self.push_lent(message, 0),
+            MessageCow::Owned(message) => {
+                self.state.bytes += message.len();
+                self.state.unread.push(Unread::Message(message));
+                self.added()
+            }
+        }
     }
 
     /// Adds a frame: whether there is room for more, as for a message.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::{iter, mem};
 
 use crate::proto::connection::Frame;
-use crate::proto::message::{Message, MessageCow, MessageRef};
+use crate::proto::message::{Message, MessageRef};
 
 /// A message, or a frame where they are not assembled.
 #[derive(Debug)]
@@ -39,14 +39,15 @@ impl Default for Queue {
 }
 
 impl Queue {
+    /// Adds a message that lies in what was read, of which `unparsed` bytes are still to be taken.
     #[inline]
-    pub(crate) fn push_message(&mut self, message: MessageCow<'_>) {
-        if let (Self::Short(short), MessageCow::Borrowed(message)) = (&mut *self, &message)
-            && short.push(*message)
+    pub(crate) fn push_lent(&mut self, message: MessageRef<'_>, unparsed: usize) {
+        if let Self::Short(short) = self
+            && short.push(message, unparsed)
         {
             return;
         }
-        self.push(Unread::Message(message.into_owned()));
+        self.push(Unread::Message(message.into()));
     }
 
     pub(crate) fn push(&mut self, unread: Unread) {
@@ -129,13 +130,19 @@ impl Default for Payloads {
 /// The longest payload whose length is a character of one byte.
 const LONGEST: u8 = 0x7f;
 
-/// How much memory the first of them takes, in bytes: room for any.
-const FIRST: usize = 1 + LONGEST as usize;
+/// How much memory the first of them takes, in bytes: room for any, and for those that may come behind it in the same read, none
+/// of which is longer here than it was there. Memory that grew step by step would be copied at each.
+fn first_room(unparsed: usize) -> usize {
+    const FIRST: usize = 1 + LONGEST as usize;
+    const MOST: usize = 16 * 1024;
+    FIRST + unparsed.min(MOST)
+}
 
 impl ShortMessages {
-    /// Whether it was added: it is short, and of the same kind as the others.
+    /// Whether it was added: it is short, and of the same kind as the others. `unparsed`: how many bytes of the same read may
+    /// hold more of them.
     #[inline]
-    fn push(&mut self, message: MessageRef<'_>) -> bool {
+    fn push(&mut self, message: MessageRef<'_>, unparsed: usize) -> bool {
         let Some(len) = u8::try_from(message.as_bytes().len()).ok().filter(|len| *len <= LONGEST) else {
             return false;
         };
@@ -147,7 +154,7 @@ impl ShortMessages {
                     texts.drain(..mem::take(&mut self.taken));
                 }
                 if texts.capacity() == 0 {
-                    *texts = String::with_capacity(FIRST);
+                    *texts = String::with_capacity(first_room(unparsed));
                 }
                 texts.push(char::from(len));
                 texts.push_str(text);
@@ -158,14 +165,14 @@ impl ShortMessages {
                     payloads.drain(..mem::take(&mut self.taken));
                 }
                 if payloads.capacity() == 0 {
-                    *payloads = Vec::with_capacity(FIRST);
+                    *payloads = Vec::with_capacity(first_room(unparsed));
                 }
                 payloads.push(len);
                 payloads.extend_from_slice(payload);
             }
             (Payloads::Text(texts), MessageRef::Binary(_)) if texts.is_empty() => {
                 self.payloads = Payloads::Binary(Vec::new());
-                return self.push(message);
+                return self.push(message, unparsed);
             }
             _ => return false,
         }
@@ -220,7 +227,7 @@ mod tests {
             for step in steps {
                 if let Some((is_text, len)) = step {
                     let message = message(is_text, len);
-                    queue.push_message(MessageCow::Borrowed(message.as_ref()));
+                    queue.push_lent(message.as_ref(), len);
                     model.push_back(message);
                 } else {
                     let popped = queue.pop_short().or_else(|| queue.pop().and_then(|unread| match unread {
@@ -239,9 +246,9 @@ mod tests {
         for is_text in [true, false] {
             let mut queue = Queue::default();
             let short = message(is_text, 100);
-            queue.push_message(MessageCow::Borrowed(short.as_ref()));
+            queue.push_lent(short.as_ref(), 0);
             for _ in 0..1000 {
-                queue.push_message(MessageCow::Borrowed(short.as_ref()));
+                queue.push_lent(short.as_ref(), 0);
                 assert_eq!(queue.pop_short().as_ref(), Some(&short));
                 let Queue::Short(messages) = &queue else { panic!("all are short") };
                 assert!(messages.payloads.capacity() < 1000);

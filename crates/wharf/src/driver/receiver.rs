@@ -81,11 +81,7 @@ impl Receiver {
                     return;
                 };
                 let mut inbox = inbox.filling();
-                while let Some(event) = core.receive(input, inflated, output, now) {
-                    if !queue(event, shared, &mut inbox) || shared.is_paused() {
-                        break;
-                    }
-                }
+                queue_all(&mut inbox, shared, core, input, inflated, output, now);
                 // Those who wait are woken once a read, not once a message.
                 inbox.end();
             }
@@ -141,6 +137,31 @@ fn tell(handler: &mut dyn Handler, event: &Event<'_>, context: &mut Context<'_>)
             if let Some(meaning) = frame.meaning() {
                 tell(handler, &meaning, context);
             }
+        }
+    }
+}
+
+/// Queues what `input` brings, up to where reading is to hold.
+fn queue_all(
+    inbox: &mut Filling<'_>,
+    shared: &Shared,
+    core: &mut proto::Connection,
+    input: &mut Input<'_>,
+    inflated: &mut Vec<u8>,
+    output: &mut Vec<u8>,
+    now: Instant,
+) {
+    loop {
+        // Nearly all.
+        while let Some(message) = core.receive_whole(input, output, now) {
+            let has_room = !shared.has_handles() || inbox.push_lent(message, input.rest().len());
+            if !has_room || shared.is_paused() {
+                return;
+            }
+        }
+        let Some(event) = core.receive(input, inflated, output, now) else { return };
+        if !queue(event, shared, inbox) || shared.is_paused() {
+            return;
         }
     }
 }
