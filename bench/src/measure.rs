@@ -4,7 +4,6 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
 use wharf_load::rustls::ClientConfig;
 use wharf_load::{Load, Outcome, Progress, Target, Until};
 
@@ -20,6 +19,9 @@ pub(crate) struct Effort {
     pub(crate) round: Duration,
 }
 
+/// Which latencies are told.
+pub(crate) const QUANTILES: [f64; 3] = [0.5, 0.99, 0.999];
+
 /// What one server took in one scenario.
 #[derive(Clone, Debug)]
 pub(crate) struct Measured {
@@ -29,8 +31,8 @@ pub(crate) struct Measured {
     pub(crate) rate: Vec<f64>,
     /// The part of the processor time that is the user's, not the kernel's.
     pub(crate) user_share: f64,
-    /// Of all rounds, in nanoseconds.
-    pub(crate) latency: Histogram<u64>,
+    /// Of each round: the latency at [`QUANTILES`], in nanoseconds.
+    pub(crate) latency: [Vec<f64>; QUANTILES.len()],
     /// Bytes that came back for each message.
     pub(crate) bytes_on_wire: f64,
     /// Bytes of memory: of each connection where that is what counts, else of all.
@@ -123,13 +125,11 @@ impl Subject {
         let target = target(server, &process, trust.map(|trust| trust.client)).map_err(Absence::Failed)?;
         let load =
             Load::open(&target, &scenario.plan(rate)).map_err(|error| Absence::Failed(error.to_string()))?;
-        let latency = Histogram::new_with_bounds(100, 60_000_000_000, 3);
-        let latency = latency.map_err(|error| Absence::Failed(error.to_string()))?;
         let measured = Measured {
             cpu: Vec::new(),
             rate: Vec::new(),
             user_share: 0.0,
-            latency,
+            latency: Default::default(),
             bytes_on_wire: 0.0,
             resident: 0.0,
         };
@@ -149,7 +149,9 @@ impl Subject {
         let spent = after.total.saturating_sub(total);
         self.measured.cpu.push(spent.as_nanos() as f64 / outcome.messages as f64);
         self.measured.rate.push(outcome.rate());
-        self.measured.latency.add(&outcome.latency).map_err(|error| error.to_string())?;
+        for (quantile, of_rounds) in QUANTILES.into_iter().zip(&mut self.measured.latency) {
+            of_rounds.push(outcome.latency.value_at_quantile(quantile) as f64);
+        }
         self.user_ticks += after.user_ticks - user_ticks;
         self.system_ticks += after.system_ticks - system_ticks;
         self.messages += outcome.messages;

@@ -50,7 +50,7 @@ fn line(row: &Row, servers: &[Server], server: &Server, cell: &Cell) -> Vec<Stri
         return vec![server.name.to_owned(), format!("{:.0}", measured.resident), number(ratio)];
     }
     let to = |name| measured_of(row, servers, name).map(|other| ratios(&measured.cpu, &other.cpu));
-    let quantile = |quantile| time(measured.latency.value_at_quantile(quantile));
+    let [p50, p99, p999] = measured.latency.each_ref().map(|rounds| time(Sample::new(rounds).median()));
     vec![
         server.name.to_owned(),
         nanos(Sample::new(&measured.cpu).median()),
@@ -58,9 +58,9 @@ fn line(row: &Row, servers: &[Server], server: &Server, cell: &Cell) -> Vec<Stri
         spread(to(RAW)),
         format!("{:.0} %", measured.user_share * 100.0),
         format!("{:.0}", Sample::new(&measured.rate).median()),
-        quantile(0.5),
-        quantile(0.99),
-        quantile(0.999),
+        p50,
+        p99,
+        p999,
         format!("{:.0}", measured.bytes_on_wire),
         format!("{:.1} MiB", measured.resident / 1024.0 / 1024.0),
     ]
@@ -166,9 +166,8 @@ fn nanos(nanos: f64) -> String {
     if nanos < 1000.0 { format!("{nanos:.0} ns") } else { format!("{:.2} µs", nanos / 1000.0) }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a time to read")]
-fn time(nanos: u64) -> String {
-    match nanos as f64 {
+fn time(nanos: f64) -> String {
+    match nanos {
         nanos if nanos < 1e6 => format!("{:.0} µs", nanos / 1e3),
         nanos => format!("{:.1} ms", nanos / 1e6),
     }
