@@ -136,11 +136,7 @@ impl Connection {
         if let Some(message) = self.shared.take_short() {
             return Some(message);
         }
-        // Boxed where it has to wait, for this future is copied into its task for every message.
-        match self.shared.try_take(inbox::State::message) {
-            Poll::Ready(message) => message,
-            Poll::Pending => Box::pin(self.shared.take(inbox::State::message)).await,
-        }
+        self.shared.take(inbox::State::message).await
     }
 
     /// The messages that [`recv`](Self::recv) would return, for code that takes a stream of them. Dropped, it has lost
@@ -531,7 +527,8 @@ impl Shared {
         if let Some(inbox) = &self.inbox {
             return inbox.take(pick, || self.wake_driver()).await;
         }
-        self.outbox.until(|_| self.ending().is_some()).await;
+        // Boxed, because few come here, and the future of `recv` is copied into its task for every message.
+        Box::pin(self.outbox.until(|_| self.ending().is_some())).await;
         None
     }
 

@@ -1,23 +1,21 @@
 //! What a connection received and its application has not taken: bounded, and shared by every handle.
 
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use bytes::Bytes;
-use tokio::sync::Notify;
 
 use crate::proto::connection::{Event, Frame};
 use crate::proto::frame::Opcode;
 use crate::proto::message::{Message, MessageCow, MessageKind, MessageRef};
 use crate::unread::{Queue, Unread};
+use crate::waiters::{Place, Waiters};
 
 #[derive(Debug)]
 pub(crate) struct Inbox {
     state: Mutex<State>,
-    /// Told whenever something came that may be taken, or nothing more will. All who wait are told, so that none is
-    /// missed where the one that was told has given up.
-    arrived: Notify,
     /// The driver stopped reading because the inbox was full, and wants to be woken. Changed only under the lock.
     is_holding: AtomicBool,
     /// How many messages, and how many bytes of them, count as full.
@@ -33,6 +31,9 @@ pub(crate) struct State {
     is_ended: bool,
     /// A reader takes the frames of its message; everybody else waits until it has them all, or gives up.
     is_lent: bool,
+    /// Told whenever something came that may be taken, or nothing more will. All who wait are told, so that none is
+    /// missed where the one that was told has given up.
+    waiters: Waiters,
 }
 
 /// What a reader begins with.
@@ -46,13 +47,7 @@ pub(crate) struct Beginning {
 
 impl Inbox {
     pub(crate) fn new(max_messages: usize, max_bytes: usize) -> Self {
-        Self {
-            state: Mutex::default(),
-            arrived: Notify::new(),
-            is_holding: AtomicBool::new(false),
-            max_messages,
-            max_bytes,
-        }
+        Self { state: Mutex::default(), is_holding: AtomicBool::new(false), max_messages, max_bytes }
     }
 
     /// For what one read brings, which is added under one lock.
@@ -65,21 +60,18 @@ impl Inbox {
         self.is_holding.load(Ordering::Acquire)
     }
 
-    /// Tells those who wait that something changed.
-    fn announce(&self) {
-        self.arrived.notify_waiters();
-    }
-
     /// Nothing more will come.
     pub(crate) fn end(&self) {
-        self.lock().is_ended = true;
-        self.announce();
+        let mut state = self.lock();
+        state.is_ended = true;
+        announce(state);
     }
 
     /// The reader that the inbox was lent to needs no more of it.
     pub(crate) fn give_back(&self) {
-        self.lock().is_lent = false;
-        self.announce();
+        let mut state = self.lock();
+        state.is_lent = false;
+        announce(state);
     }
 
     /// Takes the next thing that `pick` finds. `None` when nothing more comes. Calls `wake_driver` when the driver waits
@@ -91,14 +83,21 @@ impl Inbox {
         pick: impl Fn(&mut State) -> Poll<Option<T>>,
         wake_driver: impl Fn(),
     ) -> Option<T> {
-        loop {
-            // Created before the look, so that what comes between look and wait is not missed.
-            let arrived = self.arrived.notified();
-            if let Poll::Ready(taken) = self.try_take(&pick, &wake_driver) {
-                return taken;
-            }
-            arrived.await;
-        }
+        let mut wait = Wait { inbox: self, place: None };
+        poll_fn(|cx| {
+            let mut state = self.lock();
+            let was_lent = state.is_lent;
+            let taken = pick(&mut state);
+            let former = if taken.is_pending() {
+                state.waiters.wait(&mut wait.place, cx.waker())
+            } else {
+                wait.place.take().and_then(|place| state.waiters.give_up(place))
+            };
+            self.settle(state, was_lent, &wake_driver);
+            drop(former);
+            taken
+        })
+        .await
     }
 
     /// Takes the next message, if it is one of the short ones.
@@ -123,16 +122,22 @@ impl Inbox {
         let mut state = self.lock();
         let was_lent = state.is_lent;
         let taken = pick(&mut state);
+        self.settle(state, was_lent, wake_driver);
+        taken
+    }
+
+    /// Tells whoever is concerned by what was taken.
+    fn settle(&self, state: MutexGuard<'_, State>, was_lent: bool, wake_driver: impl Fn()) {
         let is_returned = was_lent && !state.is_lent;
         let makes_room = self.makes_room(&state);
-        drop(state);
+        if is_returned {
+            announce(state);
+        } else {
+            drop(state);
+        }
         if makes_room {
             wake_driver();
         }
-        if is_returned {
-            self.announce();
-        }
-        taken
     }
 
     /// Whether the driver waits for room that is there now.
@@ -149,6 +154,28 @@ impl Inbox {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells those who wait that something changed, once the lock is free for them.
+fn announce(mut state: MutexGuard<'_, State>) {
+    let told = state.waiters.take();
+    drop(state);
+    told.wake();
+}
+
+/// Somebody who waits, until it is dropped.
+struct Wait<'a> {
+    inbox: &'a Inbox,
+    place: Option<Place>,
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            let waker = self.inbox.lock().waiters.give_up(place);
+            drop(waker);
+        }
     }
 }
 
@@ -201,10 +228,8 @@ impl Filling<'_> {
 
     /// Adds nothing more.
     pub(crate) fn end(self) {
-        let Self { inbox, state, is_filled } = self;
-        drop(state);
-        if is_filled {
-            inbox.announce();
+        if self.is_filled {
+            announce(self.state);
         }
     }
 }

@@ -72,6 +72,7 @@ mod timer;
 #[cfg(feature = "tls")]
 mod tls;
 mod unread;
+mod waiters;
 
 pub use broadcast::Broadcast;
 pub use client::{Client, ClientConfig, ConnectError, ConnectRequest, Proxy, ProxyError, UrlError};
