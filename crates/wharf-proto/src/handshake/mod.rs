@@ -37,6 +37,7 @@
 
 mod answer;
 mod error;
+mod fields;
 mod head;
 mod headers;
 mod key;

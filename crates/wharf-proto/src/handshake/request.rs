@@ -2,7 +2,8 @@
 
 use super::answer::write_field;
 use super::error::{ClientRequestError, HandshakeError, VersionError, excerpt};
-use super::head::{Fields, HttpVersion, RequestHead};
+use super::fields::{Field, HandshakeFields};
+use super::head::{HttpVersion, RequestHead};
 use super::headers::{
     Extension, check_name, check_value, elements, is_token, is_token_bytes, parse_extensions, text,
     write_extensions,
@@ -50,24 +51,24 @@ impl Request {
     /// The first rule that is broken; [`HandshakeError::answer`] is what the client gets to see.
     pub fn read(head: &RequestHead<'_>) -> Result<Self, HandshakeError> {
         check_request_line(head)?;
-        let fields = &head.fields;
-        check_upgrade(fields)?;
-        let host = read_host(fields)?;
+        let fields = HandshakeFields::of(&head.fields);
+        check_upgrade(&fields)?;
+        let host = read_host(&fields)?;
         // Two keys are none (RFC 6455 §11.3.1).
-        let key = fields.get_single("Sec-WebSocket-Key")?.ok_or(HandshakeError::KeyMissing)?;
-        let version = read_version(fields)?;
+        let key = fields.get_single(Field::Key)?.ok_or(HandshakeError::KeyMissing)?;
+        let version = read_version(&fields)?;
         // After the version, for that is what decides how a key looks.
-        let key = text(key)
-            .filter(|key| is_key(key.as_bytes()))
-            .ok_or_else(|| HandshakeError::Key { key: excerpt(key) })?;
+        if !is_key(key) {
+            return Err(HandshakeError::Key { key: excerpt(key) });
+        }
         Ok(Self {
             host,
             resource: head.target.to_owned(),
-            key: key.to_owned(),
+            key: ascii(key),
             version,
-            origin: read_origin(fields, version)?,
-            protocols: read_protocols(fields)?,
-            extensions: parse_extensions(fields.get_all("Sec-WebSocket-Extensions"))?,
+            origin: read_origin(&fields, version)?,
+            protocols: read_protocols(&fields)?,
+            extensions: parse_extensions(fields.get_all(Field::Extensions))?,
         })
     }
 }
@@ -95,9 +96,13 @@ impl Version {
 
     /// The field that carries the origin, in the request and in the answer.
     pub const fn origin_field(self) -> &'static str {
+        self.origin().name()
+    }
+
+    const fn origin(self) -> Field {
         match self {
-            Self::V8 => "Sec-WebSocket-Origin",
-            Self::V13 => "Origin",
+            Self::V8 => Field::OriginOfDrafts,
+            Self::V13 => Field::Origin,
         }
     }
 }
@@ -268,53 +273,55 @@ fn check_request_line(head: &RequestHead<'_>) -> Result<(), HandshakeError> {
 }
 
 /// RFC 6455 §4.2.1 items 3 and 4.
-fn check_upgrade(fields: &Fields<'_>) -> Result<(), HandshakeError> {
-    if !fields.contains_token("Upgrade", "websocket") {
-        return Err(HandshakeError::Upgrade { upgrade: first(fields, "Upgrade") });
+fn check_upgrade(fields: &HandshakeFields<'_>) -> Result<(), HandshakeError> {
+    if !fields.contains_token(Field::Upgrade, "websocket") {
+        return Err(HandshakeError::Upgrade { upgrade: fields.excerpt(Field::Upgrade) });
     }
-    if !fields.contains_token("Connection", "upgrade") {
-        return Err(HandshakeError::Connection { connection: first(fields, "Connection") });
+    if !fields.contains_token(Field::Connection, "upgrade") {
+        return Err(HandshakeError::Connection { connection: fields.excerpt(Field::Connection) });
     }
     Ok(())
 }
 
 /// RFC 6455 §4.2.1 item 2.
-fn read_host(fields: &Fields<'_>) -> Result<String, HandshakeError> {
-    let host = fields.get_single("Host")?.ok_or(HandshakeError::HostMissing)?;
-    match text(host) {
-        Some(text) if is_host(host) => Ok(text.to_owned()),
-        _ => Err(HandshakeError::Host { host: excerpt(host) }),
+fn read_host(fields: &HandshakeFields<'_>) -> Result<String, HandshakeError> {
+    let host = fields.get_single(Field::Host)?.ok_or(HandshakeError::HostMissing)?;
+    if is_host(host) { Ok(ascii(host)) } else { Err(HandshakeError::Host { host: excerpt(host) }) }
+}
+
+/// RFC 6455 §4.2.1 item 6: once (RFC 6455 §11.3.5).
+fn read_version(fields: &HandshakeFields<'_>) -> Result<Version, HandshakeError> {
+    match fields.get_single(Field::Version)?.ok_or(HandshakeError::VersionMissing)? {
+        b"13" => Ok(Version::V13),
+        b"8" => Ok(Version::V8),
+        value => Err(unspoken(value)),
     }
 }
 
-/// RFC 6455 §4.2.1 item 6: once (RFC 6455 §11.3.5), and by the grammar 0 to 255 without leading zeros (RFC 6455 §4.3).
-fn read_version(fields: &Fields<'_>) -> Result<Version, HandshakeError> {
-    let value = fields.get_single("Sec-WebSocket-Version")?.ok_or(HandshakeError::VersionMissing)?;
+/// By the grammar a version is 0 to 255 without leading zeros (RFC 6455 §4.3).
+fn unspoken(value: &[u8]) -> HandshakeError {
     let is_number = value.iter().all(u8::is_ascii_digit) && (value.len() == 1 || value[0] != b'0');
     let number = text(value).filter(|_| is_number).and_then(|text| text.parse::<u8>().ok());
     match number {
-        Some(13) => Ok(Version::V13),
-        Some(8) => Ok(Version::V8),
         // The reference counts 0 as no version at all; the answer names the spoken ones, so the RFC is kept
         // too.
-        Some(0) => Err(HandshakeError::VersionMissing),
-        Some(version) => Err(HandshakeError::VersionUnsupported { version }),
-        None => Err(HandshakeError::Version { version: excerpt(value) }),
+        Some(0) => HandshakeError::VersionMissing,
+        Some(version) => HandshakeError::VersionUnsupported { version },
+        None => HandshakeError::Version { version: excerpt(value) },
     }
 }
 
-fn read_origin(fields: &Fields<'_>, version: Version) -> Result<Option<String>, HandshakeError> {
-    let name = version.origin_field();
-    let Some(origin) = fields.get_single(name)? else { return Ok(None) };
+fn read_origin(fields: &HandshakeFields<'_>, version: Version) -> Result<Option<String>, HandshakeError> {
+    let Some(origin) = fields.get_single(version.origin())? else { return Ok(None) };
     match text(origin) {
         Some(text) => Ok(Some(text.to_owned())),
-        None => Err(HandshakeError::Origin { name, origin: excerpt(origin) }),
+        None => Err(HandshakeError::Origin { name: version.origin_field(), origin: excerpt(origin) }),
     }
 }
 
-fn read_protocols(fields: &Fields<'_>) -> Result<Vec<String>, HandshakeError> {
+fn read_protocols(fields: &HandshakeFields<'_>) -> Result<Vec<String>, HandshakeError> {
     let mut protocols = Vec::new();
-    for element in fields.get_all("Sec-WebSocket-Protocol").flat_map(elements) {
+    for element in fields.get_all(Field::Protocol).flat_map(elements) {
         let Some(protocol) = text(element).filter(|_| is_token_bytes(element)) else {
             return Err(HandshakeError::Protocol { protocol: excerpt(element) });
         };
@@ -326,8 +333,9 @@ fn read_protocols(fields: &Fields<'_>) -> Result<Vec<String>, HandshakeError> {
     Ok(protocols)
 }
 
-fn first(fields: &Fields<'_>, name: &str) -> String {
-    fields.get(name).map(excerpt).unwrap_or_default()
+/// What has been found to be ASCII, as text.
+fn ascii(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).into_owned()
 }
 
 /// Whether a request target names a resource: a path, or an absolute URL of HTTP (RFC 6455 §4.2.1 item 1), without blanks
@@ -342,8 +350,14 @@ fn is_target(target: &str) -> bool {
 /// Whether `host` has only characters that a host and a port can have (RFC 3986 §3.2.2, §3.2.3). Whether it
 /// names anything is for those to say who route by it.
 fn is_host(host: &[u8]) -> bool {
-    !host.is_empty()
-        && host.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte))
+    let is_mark = |byte| {
+        matches!(
+            byte,
+            b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'('
+                ..=b',' | b';' | b'=' | b':' | b'[' | b']'
+        )
+    };
+    !host.is_empty() && host.iter().all(|&byte| byte.is_ascii_alphanumeric() || is_mark(byte))
 }
 
 /// Two bytes of a header can make a text of forty bytes here, so their number has a limit of its own.

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::super::answer::Answer;
 use super::super::error::{ExtensionsError, FieldError, FieldRepeated};
+use super::super::head::Fields;
 use super::super::head::{HeadLimits, parse_request, parse_response};
 use super::*;
 
