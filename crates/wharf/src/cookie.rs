@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
 use crate::date::imf_fixdate;
 
@@ -44,9 +44,14 @@ impl Cookies {
     ///
     /// Only `;` separates. A piece without `=` is a cookie without value, an empty piece is none.
     pub fn from_headers(headers: &HeaderMap) -> Self {
+        Self::from_values(headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes))
+    }
+
+    /// The cookies of these values of `Cookie`.
+    pub(crate) fn from_values<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut cookies = Self::default();
-        for field in headers.get_all(header::COOKIE) {
-            for piece in String::from_utf8_lossy(field.as_bytes()).split(';').map(trim) {
+        for value in values {
+            for piece in String::from_utf8_lossy(value).split(';').map(trim) {
                 match piece.split_once('=') {
                     None if piece.is_empty() => {}
                     None => cookies.push(piece, None),

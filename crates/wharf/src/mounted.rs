@@ -4,18 +4,19 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use http::request::Parts;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::driver::{self, Stream};
 use crate::event::Event;
+use crate::http::request::UpgradeRequest;
 use crate::http::upgrade::{Arrival, Decided};
 use crate::http::{UpgradeOwner, socket};
 use crate::options::Options;
 use crate::proto;
-use crate::proto::handshake::{self, Fields, HttpVersion, Refusal, RequestHead};
+use crate::proto::handshake::{HandshakeError, Refusal};
 use crate::registry::Registry;
-use crate::request::{Decision, Host, Launch, Request, Verdict};
+use crate::request::{Asked, Decision, Host, Launch, Request, Verdict};
 use crate::timer;
 
 /// One call of `mount`: the server, under these options.
@@ -27,21 +28,22 @@ pub(crate) struct Mounted {
 impl UpgradeOwner for Mounted {
     fn upgrade(
         self: Arc<Self>,
-        request: Parts,
+        request: UpgradeRequest<'_>,
         arrival: Arrival,
     ) -> Pin<Box<dyn Future<Output = Decided> + Send>> {
-        Box::pin(async move { self.decide(request, arrival).await })
+        let asked = Asked::read(request, arrival.peer, &self.options.config).map(Box::new);
+        Box::pin(self.decide(asked, arrival.started))
     }
 }
 
 impl Mounted {
     /// Answers a handshake: with the decision, or with why there is none to be made (RFC 6455 §4.2.1, §4.2.2).
-    async fn decide(&self, http: Parts, arrival: Arrival) -> Decided {
+    async fn decide(self: Arc<Self>, asked: Result<Box<Asked>, HandshakeError>, started: Instant) -> Decided {
         let config = &self.options.config;
         let counts = &self.registry.counts;
         counts.handshakes.increment();
-        let handshake = match read_handshake(&http) {
-            Ok(handshake) => handshake,
+        let asked = match asked {
+            Ok(asked) => asked,
             Err(error) => {
                 counts.invalid.increment();
                 let refused = Decided::Refuse(error.answer());
@@ -63,9 +65,8 @@ impl Mounted {
         }
         let (answer, decided) = oneshot::channel();
         let decision = Arc::new(Decision::new(self.registry.next_id(), answer));
-        let options = self.options.clone();
-        let request =
-            Request::new(handshake, http, arrival.peer, options, self.registry.clone(), decision.clone());
+        let (options, host) = (self.options.clone(), self.registry.clone());
+        let request = Request::new(asked, options, host, decision.clone());
         let _pending = if config.auto_accept_connections {
             let pending = self.registry.pending(&decision, None);
             // A request that cannot be accepted so has been refused with 500: its own client's matter alone.
@@ -74,7 +75,7 @@ impl Mounted {
         } else {
             self.registry.pending(&decision, Some(Event::Request(request)))
         };
-        let deadline = arrival.started + config.handshake_timeout;
+        let deadline = started + config.handshake_timeout;
         match self.verdict(decided, deadline, &decision).await {
             Some(Verdict::Accept(answer, launch)) => {
                 // Without a stream the launch is dropped, and that ends the connection.
@@ -89,7 +90,7 @@ impl Mounted {
     async fn verdict(
         &self,
         mut decided: oneshot::Receiver<Verdict>,
-        deadline: tokio::time::Instant,
+        deadline: Instant,
         decision: &Decision,
     ) -> Option<Verdict> {
         if let Some(verdict) = timer::by(deadline, &mut decided).await {
@@ -107,7 +108,7 @@ impl Launch {
         let Some(receiver) = self.receiver.take() else { return };
         // A socket that refuses an option is about to fail, and the driver will find that.
         let _ = socket::configure(stream.tcp(), &self.options.config);
-        let now = tokio::time::Instant::now().into_std();
+        let now = Instant::now().into_std();
         let core = proto::Connection::server(self.options.core.clone(), now);
         let core = match self.compression.take() {
             Some(negotiated) => core.with_deflate(negotiated),
@@ -115,20 +116,6 @@ impl Launch {
         };
         driver::start(core, stream, already_read, self.shared.clone(), self.owner.clone(), receiver);
     }
-}
-
-fn read_handshake(request: &Parts) -> Result<handshake::Request, handshake::HandshakeError> {
-    let target = request.uri.to_string();
-    let version =
-        if request.version >= http::Version::HTTP_11 { HttpVersion::Http11 } else { HttpVersion::Http10 };
-    let fields: Fields<'_> =
-        request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    handshake::Request::read(&RequestHead {
-        method: request.method.as_str(),
-        target: &target,
-        version,
-        fields,
-    })
 }
 
 fn refuse(status: u16, reason: &str) -> Decided {

@@ -7,15 +7,17 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::oneshot;
 
+use crate::config::ServerConfig;
 use crate::connection::{Connection, Opening, Owner, Shared};
 use crate::cookie::{Cookies, SetCookie, set_cookie_values};
 use crate::driver::{self, Receiver};
 use crate::error::{AcceptError, RejectError};
 use crate::handler::Handler;
 use crate::http::client_address::{self, ClientAddress, X_FORWARDED_FOR};
+use crate::http::request::{HttpRequest, UpgradeRequest};
 use crate::options::Options;
 use crate::proto::deflate::{self, Negotiated};
-use crate::proto::handshake::{self, Answer, Extension, Refusal, Version};
+use crate::proto::handshake::{self, Answer, Extension, Fields, HandshakeError, Refusal, Version};
 
 /// A valid opening handshake that waits for a decision: [`accept`](Self::accept) or [`reject`](Self::reject).
 ///
@@ -38,16 +40,21 @@ use crate::proto::handshake::{self, Answer, Extension, Refusal, Version};
 /// ```
 #[doc(alias = "WebSocketRequest")]
 pub struct Request {
-    handshake: Box<handshake::Request>,
-    http: Box<http::request::Parts>,
-    /// Of the socket.
-    peer: SocketAddr,
-    /// Resolved when they are asked for.
-    addresses: OnceLock<ClientAddress>,
-    cookies: Cookies,
+    asked: Box<Asked>,
     options: Arc<Options>,
     host: Arc<dyn Host>,
     decision: Arc<Decision>,
+}
+
+/// What a client asks for, and who it is.
+pub(crate) struct Asked {
+    handshake: handshake::Request,
+    http: HttpRequest,
+    /// Of the socket.
+    peer: SocketAddr,
+    /// Resolved when they are asked for, where the socket's peer speaks for nobody else.
+    addresses: OnceLock<ClientAddress>,
+    cookies: Cookies,
 }
 
 /// What a request asks of the server that it came to.
@@ -105,25 +112,47 @@ impl Decision {
     }
 }
 
-impl Request {
-    pub(crate) fn new(
-        handshake: handshake::Request,
-        http: http::request::Parts,
+impl Asked {
+    /// Reads a handshake that came from `peer`.
+    pub(crate) fn read(
+        request: UpgradeRequest<'_>,
         peer: SocketAddr,
+        config: &ServerConfig,
+    ) -> Result<Self, HandshakeError> {
+        let UpgradeRequest { fields, http } = request;
+        let (mut handshake, addresses, cookies) = {
+            let target = http.target();
+            let head = http.head(&target, fields);
+            let handshake = handshake::Request::read(&head)?;
+            (handshake, addresses(&head.fields, peer, config), cookies(&head.fields, config))
+        };
+        if !config.parse_extensions {
+            handshake.extensions.clear();
+        }
+        Ok(Self { handshake, http, peer, addresses, cookies })
+    }
+}
+
+fn addresses(fields: &Fields<'_>, peer: SocketAddr, config: &ServerConfig) -> OnceLock<ClientAddress> {
+    let mut forwarded_for = fields.get_all(X_FORWARDED_FOR).peekable();
+    if forwarded_for.peek().is_none() {
+        return OnceLock::new();
+    }
+    OnceLock::from(client_address::resolve(peer, forwarded_for, config))
+}
+
+fn cookies(fields: &Fields<'_>, config: &ServerConfig) -> Cookies {
+    if config.parse_cookies { Cookies::from_values(fields.get_all("Cookie")) } else { Cookies::default() }
+}
+
+impl Request {
+    pub(crate) const fn new(
+        asked: Box<Asked>,
         options: Arc<Options>,
         host: Arc<dyn Host>,
         decision: Arc<Decision>,
     ) -> Self {
-        let (mut handshake, http) = (Box::new(handshake), Box::new(http));
-        if !options.config.parse_extensions {
-            handshake.extensions.clear();
-        }
-        let cookies = if options.config.parse_cookies {
-            Cookies::from_headers(&http.headers)
-        } else {
-            Cookies::default()
-        };
-        Self { handshake, http, peer, addresses: OnceLock::new(), cookies, options, host, decision }
+        Self { asked, options, host, decision }
     }
 
     /// Accepts: the client gets 101, and messages come through [`Connection::recv`]. What the client has sent behind
@@ -173,30 +202,30 @@ impl Request {
 
     /// The HTTP request, as the HTTP server read it.
     #[doc(alias = "httpRequest")]
-    pub const fn http_request(&self) -> &http::request::Parts {
-        &self.http
+    pub fn http_request(&self) -> &http::request::Parts {
+        self.asked.http.parts()
     }
 
     /// The `Host` header as sent, with its port.
     pub fn host(&self) -> &str {
-        &self.handshake.host
+        &self.asked.handshake.host
     }
 
     /// The request target as sent: not decoded, with its query. No target has a fragment (RFC 9112 §3.2); one that is sent
     /// all the same is left out, here and in [`query`](Self::query).
     pub fn resource(&self) -> &str {
-        &self.handshake.resource
+        &self.asked.handshake.resource
     }
 
     /// The path of the target, not decoded, without its query.
     #[doc(alias = "resourceURL")]
     pub fn path(&self) -> &str {
-        self.http.uri.path()
+        self.asked.http.uri().path()
     }
 
     /// The query of the target, not decoded.
     pub fn query(&self) -> Option<&str> {
-        self.http.uri.query()
+        self.asked.http.uri().query()
     }
 
     /// The names and values in the query, decoded, in their order. A name that stands there twice comes twice, one
@@ -214,24 +243,24 @@ impl Request {
 
     /// The `Sec-WebSocket-Key` as sent.
     pub fn key(&self) -> &str {
-        &self.handshake.key
+        &self.asked.handshake.key
     }
 
     /// 13, or 8.
     #[doc(alias = "webSocketVersion")]
     pub const fn websocket_version(&self) -> Version {
-        self.handshake.version
+        self.asked.handshake.version
     }
 
     /// The origin as sent. Browsers always send it; compare it before accepting where cookies count.
     pub fn origin(&self) -> Option<&str> {
-        self.handshake.origin.as_deref()
+        self.asked.handshake.origin.as_deref()
     }
 
     /// The subprotocols that the client offers, in its order and spelling.
     #[doc(alias = "protocolFullCaseMap")]
     pub fn protocols(&self) -> &[String] {
-        &self.handshake.protocols
+        &self.asked.handshake.protocols
     }
 
     /// The subprotocols that the client offers, in its order, in lower case.
@@ -243,12 +272,12 @@ impl Request {
     /// The extensions that the client offers, in its order.
     #[doc(alias = "requestedExtensions")]
     pub fn requested_extensions(&self) -> &[Extension] {
-        &self.handshake.extensions
+        &self.asked.handshake.extensions
     }
 
     /// The cookies that the client sent.
     pub const fn cookies(&self) -> &Cookies {
-        &self.cookies
+        &self.asked.cookies
     }
 
     /// Who the client is, after `X-Forwarded-For` where that counts.
@@ -266,14 +295,12 @@ impl Request {
     /// The address of the socket's peer, whatever headers say.
     #[doc(alias = "socket")]
     pub const fn socket_address(&self) -> SocketAddr {
-        self.peer
+        self.asked.peer
     }
 
     fn addresses(&self) -> &ClientAddress {
-        self.addresses.get_or_init(|| {
-            let forwarded_for = self.http.headers.get_all(X_FORWARDED_FOR).iter();
-            client_address::resolve(self.peer, forwarded_for, &self.options.config)
-        })
+        let Asked { addresses, peer, .. } = self.asked.as_ref();
+        addresses.get_or_init(|| client_address::resolve(*peer, [], &self.options.config))
     }
 
     /// Accepts as `auto_accept_connections` does: the first offered subprotocol, the client's own origin.
@@ -300,16 +327,16 @@ impl Request {
             }
         };
         let protocol = accept.protocol.filter(|protocol| !protocol.is_empty());
-        let forwarded = self.http.headers.contains_key(X_FORWARDED_FOR).then(|| self.addresses().clone());
-        let forwarded = forwarded.filter(|addresses| addresses.remote_addresses.len() > 1);
+        let addresses = self.asked.addresses.get();
+        let forwarded = addresses.filter(|addresses| addresses.remote_addresses.len() > 1).cloned();
         let opening = Opening {
             protocol: protocol.map(|protocol| protocol.to_ascii_lowercase().into()),
             compression: compression.as_ref().map(|negotiated| negotiated.agreed),
             is_server: true,
-            version: self.handshake.version,
+            version: self.asked.handshake.version,
             remote_address: forwarded.as_ref().map(|addresses| addresses.remote_address.as_str().into()),
             forwarded_for: forwarded.map(|addresses| addresses.remote_addresses.into()).unwrap_or_default(),
-            socket: self.peer,
+            socket: self.asked.peer,
         };
         let options = self.options.clone();
         let shared = Arc::new(Shared::new(self.host.next_id(), opening, receiver.receives(), &options));
@@ -325,7 +352,7 @@ impl Request {
     /// The first of the client's offers that the options allow.
     fn negotiate_compression(&self) -> Option<Negotiated> {
         let Options { core, memory, .. } = self.options.as_ref();
-        deflate::negotiate(&self.handshake.extensions, core.deflate.as_ref()?, memory)
+        deflate::negotiate(&self.asked.handshake.extensions, core.deflate.as_ref()?, memory)
     }
 
     fn answer(&self, accept: &Accept, compression: Option<&Negotiated>) -> Result<Answer, AcceptError> {
@@ -338,7 +365,7 @@ impl Request {
             extensions: &extensions,
             cookies: &cookies,
         };
-        Ok(accept.answer(&self.handshake)?)
+        Ok(accept.answer(&self.asked.handshake)?)
     }
 }
 
@@ -364,7 +391,7 @@ impl Drop for Request {
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
-            .field("handshake", &self.handshake)
+            .field("handshake", &self.asked.handshake)
             .field("addresses", self.addresses())
             .finish_non_exhaustive()
     }

@@ -335,7 +335,7 @@ fn read_protocols(fields: &HandshakeFields<'_>) -> Result<Vec<String>, Handshake
 
 /// What has been found to be ASCII, as text.
 fn ascii(value: &[u8]) -> String {
-    String::from_utf8_lossy(value).into_owned()
+    str::from_utf8(value).unwrap_or_default().to_owned()
 }
 
 /// Whether a request target names a resource: a path, or an absolute URL of HTTP (RFC 6455 §4.2.1 item 1), without blanks

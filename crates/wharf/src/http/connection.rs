@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::limits::{DEFAULT_MAX_HEADERS, Limits};
 use super::opening::{Opened, open};
+use super::request::{HttpRequest, UpgradeRequest};
 use super::service::{BoxError, ErasedService, ResponseBody, ResponseFuture};
 use super::stream::HttpStream;
 use super::upgrade::{Arrival, Decided, Mount, UpgradeOwner, hand_over, is_upgrade, response};
@@ -183,7 +184,10 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
 /// Has a handshake decided that did not take the short way.
 fn upgrade(owner: Arc<dyn UpgradeOwner>, mut request: Request<Incoming>, arrival: Arrival) -> ResponseFuture {
     let on_upgrade = hyper::upgrade::on(&mut request);
-    let decision = owner.upgrade(request.into_parts().0, arrival);
+    let parts = Arc::new(request.into_parts().0);
+    let fields = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let http = HttpRequest::of_parts(Arc::clone(&parts));
+    let decision = owner.upgrade(UpgradeRequest { fields, http }, arrival);
     Box::pin(async move {
         match decision.await {
             Decided::Switch(answer, begin) => {

@@ -1,8 +1,8 @@
 //! HTTP: where handshakes arrive.
 //!
 //! `listener` takes TCP connections in, on the user's runtime or on `workers`, `opening` answers a handshake that is the
-//! first request of one, `connection` serves HTTP on all others, `service` answers what is no handshake, `upgrade` hands
-//! over what is one.
+//! first request of one, `connection` serves HTTP on all others, `service` answers what is no handshake, `request` is what
+//! is one, `upgrade` hands over what is left of it.
 
 mod builder;
 pub(crate) mod client_address;
@@ -10,6 +10,7 @@ mod connection;
 mod limits;
 mod listener;
 mod opening;
+pub(crate) mod request;
 mod service;
 pub(crate) mod socket;
 mod stream;

@@ -5,20 +5,19 @@ use std::future::{pending, poll_fn};
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
-use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
+use http::Uri;
 use httparse::Status;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::watch;
 
 use super::limits::{DEFAULT_MAX_HEADERS, Limits};
+use super::request::{HttpRequest, UpgradeRequest};
 use super::stream::HttpStream;
-use super::upgrade::{Arrival, Begin, Decided, Mount, UpgradeOwner, is_upgrade};
+use super::upgrade::{Arrival, Begin, Decided, Mount, asks_for_upgrade};
 use super::{Phase, closing};
 use crate::date::imf_fixdate;
 use crate::proto::handshake::Answer;
@@ -50,11 +49,11 @@ where
 {
     let mut read = BytesMut::new();
     let first = {
-        let first = pin!(read_first(stream, &mut read, mount, limits, stop));
+        let first = pin!(read_first(stream, &mut read, arrival, mount, limits, stop));
         by(arrival.started + limits.handshake_timeout, first).await
     };
     match first {
-        Some(First::Handshake(handshake)) => answer(*handshake, stream, arrival, limits).await,
+        Some(First::Handshake(handshake)) => answer(handshake, stream, limits).await,
         Some(First::Other) => Opened::Http(read.freeze()),
         Some(First::Lost) => Opened::Lost,
         Some(First::Ended) => Opened::Over { owes_an_answer: false },
@@ -65,7 +64,7 @@ where
 
 /// The first request of a connection.
 enum First {
-    Handshake(Box<Handshake>),
+    Handshake(Handshake),
     /// Any other, or none that is right.
     Other,
     /// The client has ended its half, or the server is closing, before there was a request.
@@ -73,16 +72,16 @@ enum First {
     Lost,
 }
 
-/// A handshake, and what was read behind it.
+/// A handshake that its owner decides, and what was read behind it.
 struct Handshake {
-    request: Parts,
-    owner: Arc<dyn UpgradeOwner>,
+    decided: Pin<Box<dyn Future<Output = Decided> + Send>>,
     rest: BytesMut,
 }
 
 async fn read_first<S>(
     stream: &mut HttpStream<S>,
     read: &mut BytesMut,
+    arrival: Arrival,
     mount: &Mount,
     limits: &Limits,
     stop: &mut watch::Receiver<Phase>,
@@ -108,8 +107,8 @@ where
         if former > 0 && !is_over_limit && !has_empty_line(&read[former.saturating_sub(3)..]) {
             continue;
         }
-        match Handshake::parse(read, mount, limits) {
-            Ok(Some(handshake)) => return First::Handshake(Box::new(handshake)),
+        match Handshake::parse(read, arrival, mount, limits) {
+            Ok(Some(handshake)) => return First::Handshake(handshake),
             Ok(None) if !is_over_limit => {}
             Ok(None) | Err(NoHandshake) => return First::Other,
         }
@@ -125,13 +124,19 @@ struct NoHandshake;
 
 impl Handshake {
     /// Takes the handshake out of what was read, if it is there. `None`: more has to come.
-    fn parse(read: &mut BytesMut, mount: &Mount, limits: &Limits) -> Result<Option<Self>, NoHandshake> {
-        let bytes = read.split().freeze();
+    fn parse(
+        read: &mut BytesMut,
+        arrival: Arrival,
+        mount: &Mount,
+        limits: &Limits,
+    ) -> Result<Option<Self>, NoHandshake> {
+        let bytes = std::mem::take(read).freeze();
         let parsed = parse_request(&bytes, limits);
         let owner = parsed.as_ref().ok().and_then(Option::as_ref).and_then(|_| mount.owner());
         match (parsed, owner) {
             (Ok(Some((request, len))), Some(owner)) => {
-                Ok(Some(Self { request, owner, rest: BytesMut::from(&bytes[len..]) }))
+                let decided = owner.upgrade(request, arrival);
+                Ok(Some(Self { decided, rest: BytesMut::from(&bytes[len..]) }))
             }
             (parsed, _) => {
                 let is_partial = matches!(parsed, Ok(None));
@@ -144,19 +149,14 @@ impl Handshake {
 }
 
 /// Has a handshake decided, and sends the answer.
-async fn answer<S>(
-    handshake: Handshake,
-    stream: &mut HttpStream<S>,
-    arrival: Arrival,
-    limits: &Limits,
-) -> Opened
+async fn answer<S>(handshake: Handshake, stream: &mut HttpStream<S>, limits: &Limits) -> Opened
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Handshake { request, owner, mut rest } = handshake;
+    let Handshake { decided, mut rest } = handshake;
     let decided = tokio::select! {
         biased;
-        decided = owner.upgrade(request, arrival) => decided,
+        decided = decided => decided,
         // A request whose client is gone is nobody's any more.
         () = read_ahead(stream, &mut rest, limits) => return Opened::Lost,
     };
@@ -176,7 +176,10 @@ where
 }
 
 /// A request that may take the short way, and the length of its head. `None`: more has to come.
-fn parse_request(bytes: &Bytes, limits: &Limits) -> Result<Option<(Parts, usize)>, NoHandshake> {
+fn parse_request<'a>(
+    bytes: &'a Bytes,
+    limits: &Limits,
+) -> Result<Option<(UpgradeRequest<'a>, usize)>, NoHandshake> {
     let mut slots = [const { MaybeUninit::uninit() }; DEFAULT_MAX_HEADERS];
     let slots = &mut slots[..limits.max_headers.min(DEFAULT_MAX_HEADERS)];
     let mut head = httparse::Request::new(&mut []);
@@ -188,29 +191,23 @@ fn parse_request(bytes: &Bytes, limits: &Limits) -> Result<Option<(Parts, usize)
     let (Some("GET"), Some(target), Some(1)) = (head.method, head.path, head.version) else {
         return Err(NoHandshake);
     };
-    let headers = headers(bytes, head.headers)?;
-    let has_body =
-        headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING);
-    if has_body || headers.contains_key(header::EXPECT) || !is_upgrade(&headers) {
+    if !is_handshake(head.headers) {
         return Err(NoHandshake);
     }
-    let (mut request, ()) = Request::new(()).into_parts();
-    request.method = Method::GET;
-    request.version = Version::HTTP_11;
-    request.uri = Uri::from_maybe_shared(bytes.slice_ref(target.as_bytes())).map_err(|_| NoHandshake)?;
-    request.headers = headers;
-    Ok(Some((request, len)))
+    let uri = Uri::from_maybe_shared(bytes.slice_ref(target.as_bytes())).map_err(|_| NoHandshake)?;
+    let fields = head.headers.iter().map(|field| (field.name, field.value)).collect();
+    Ok(Some((UpgradeRequest { fields, http: HttpRequest::of_head(bytes.slice(..len), uri) }, len)))
 }
 
-/// The fields, whose values share the bytes that they came in.
-fn headers(bytes: &Bytes, fields: &[httparse::Header<'_>]) -> Result<HeaderMap, NoHandshake> {
-    let mut headers = HeaderMap::with_capacity(fields.len());
-    for field in fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| NoHandshake)?;
-        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value)).map_err(|_| NoHandshake)?;
-        headers.append(name, value);
-    }
-    Ok(headers)
+/// Whether these are the fields of a handshake, and hyper would have nothing to say to them.
+fn is_handshake(fields: &[httparse::Header<'_>]) -> bool {
+    let has = |name: &str| fields.iter().any(|field| field.name.eq_ignore_ascii_case(name));
+    let values = |name: &'static str| {
+        fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    };
+    asks_for_upgrade(values("Upgrade"), values("Connection"))
+        && !(has("Content-Length") || has("Transfer-Encoding") || has("Expect"))
+        && fields.iter().all(|field| field.name.len() <= LONGEST_NAME)
 }
 
 /// Reads what the client sends before it has its answer, up to as much as HTTP would. Ends where the client does.
@@ -260,6 +257,9 @@ fn refusal(answer: &Answer) -> Vec<u8> {
     head.extend_from_slice(b"\r\n");
     head
 }
+
+/// What the name of a field may have in the types of the `http` crate, which can be less than the options allow.
+const LONGEST_NAME: usize = u16::MAX as usize;
 
 /// Most heads have room in so many bytes, cookies and all.
 const READ_SIZE: usize = 4096;

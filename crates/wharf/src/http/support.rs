@@ -11,6 +11,7 @@ use http::{Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::request::UpgradeRequest;
 use super::service::{BoxError, ErasedService, Tower};
 use super::upgrade::{Arrival, Decided, UpgradeOwner};
 use crate::proto::handshake::Refusal;
@@ -65,10 +66,10 @@ where
 {
     fn upgrade(
         self: Arc<Self>,
-        request: Parts,
+        request: UpgradeRequest<'_>,
         arrival: Arrival,
     ) -> Pin<Box<dyn Future<Output = Decided> + Send>> {
-        Box::pin((self.0)(request, arrival))
+        Box::pin((self.0)(request.http.parts().clone(), arrival))
     }
 }
 

@@ -5,13 +5,13 @@ use std::pin::Pin;
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::request::UpgradeRequest;
 use super::service::ResponseBody;
 use super::stream::HttpStream;
 use crate::driver::{IntoStream, Stream};
@@ -24,7 +24,7 @@ pub(crate) trait UpgradeOwner: Send + Sync {
     /// Decides a handshake. It is dropped where the client goes first, or the HTTP server's deadline passes.
     fn upgrade(
         self: Arc<Self>,
-        request: Parts,
+        request: UpgradeRequest<'_>,
         arrival: Arrival,
     ) -> Pin<Box<dyn Future<Output = Decided> + Send>>;
 }
@@ -51,13 +51,20 @@ pub(crate) struct Arrival {
 
 /// Whether a request asks for another protocol (RFC 9110 §7.8), whichever it is.
 pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
-    let names_a_protocol = headers.get_all(header::UPGRADE).iter().any(|value| !value.is_empty());
-    names_a_protocol
-        && headers
-            .get_all(header::CONNECTION)
-            .iter()
-            .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
-            .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+    let values = |name| headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    asks_for_upgrade(values(header::UPGRADE), values(header::CONNECTION))
+}
+
+/// Whether these values of `Upgrade` and of `Connection` ask for another protocol.
+pub(super) fn asks_for_upgrade<'a>(
+    mut upgrade: impl Iterator<Item = &'a [u8]>,
+    mut connection: impl Iterator<Item = &'a [u8]>,
+) -> bool {
+    let is_upgrade = |option: &[u8]| option.trim_ascii().eq_ignore_ascii_case(b"upgrade");
+    upgrade.any(|value| !value.is_empty())
+        // Nearly always the only option.
+        && connection
+            .any(|value| is_upgrade(value) || value.split(|&byte| byte == b',').any(is_upgrade))
 }
 
 /// Begins what comes after HTTP, once the 101 has been written by hyper.
