@@ -145,7 +145,8 @@ impl<'a> Fields<'a> {
 
     /// The values of all fields of this name, in order, without the blanks around them.
     pub fn get_all(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let lines = self.lines.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name));
+        lines.map(|(_, value)| trim(value))
     }
 
     /// The value of a field that may come only once, without the blanks around it. An empty one counts as

@@ -100,6 +100,12 @@ pub(super) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Takes optional blanks off both ends (RFC 9110 §5.6.3).
 pub(super) fn trim(value: &[u8]) -> &[u8] {
+    if let [first, .., last] = value
+        && !is_blank(*first)
+        && !is_blank(*last)
+    {
+        return value; // Nearly always.
+    }
     let Some(start) = value.iter().position(|&byte| !is_blank(byte)) else { return &[] };
     let end = value.iter().rposition(|&byte| !is_blank(byte)).map_or(start, |last| last + 1);
     &value[start..end]

@@ -1,7 +1,7 @@
 //! HTTP on one connection, from its first byte until it has ended or is no longer HTTP.
 
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::SystemTime;
@@ -27,40 +27,57 @@ use crate::date::imf_fixdate;
 use crate::driver::IntoStream;
 use crate::timer::by;
 
-/// Serves HTTP on `stream`. Ends with the connection, with its upgrade, or at the deadline of the server's closing.
-pub(crate) async fn serve<S>(
+/// Serves HTTP on `stream`. Ends with the connection, with its upgrade, or at the deadline of the server's closing, and lets
+/// go of `slot` then.
+///
+/// One block that takes everything from here, for what an async function is given it moves within itself, and holds twice.
+pub(crate) fn serve<S>(
     stream: S,
     arrival: Arrival,
     service: Box<dyn ErasedService>,
     mount: Arc<Mount>,
     limits: Limits,
     mut stop: watch::Receiver<Phase>,
-) where
+    slot: impl Send + 'static,
+) -> impl Future<Output = ()> + Send
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + IntoStream + 'static,
 {
+    let mut stream = HttpStream::new(stream, limits.write_timeout);
     let mut open_stop = stop.clone();
-    let connection = async {
-        let mut stream = HttpStream::new(stream, limits.write_timeout);
-        match open(&mut stream, arrival, &mount, &limits, &mut open_stop).await {
+    async move {
+        let mut deadline = pin!(async { Box::pin(sleep_until(closing(&mut stop).await)).await });
+        let opened = tokio::select! {
+            biased;
+            opened = open(&mut stream, arrival, &mount, &limits, &mut open_stop) => opened,
+            () = &mut deadline => Opened::Lost,
+        };
+        // Boxed, because they are large, and few connections of a WebSocket server come here.
+        let rest: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = match opened {
             Opened::Http(read) => {
                 let progress = Progress::new(arrival.started);
                 let service = ConnectionService { service, mount, arrival, progress };
-                // Boxed, because it is large, and few connections of a WebSocket server come here.
-                Box::pin(run(stream.before(read), service, limits, open_stop)).await;
+                Some(Box::pin(run(stream.before(read), service, limits, open_stop)))
             }
             Opened::Switched(begin, read) => {
                 if let Some(stream) = stream.into_inner().into_stream() {
                     begin(stream, read);
                 }
+                None
             }
-            Opened::Over { owes_an_answer } => end(&mut stream, &limits, owes_an_answer).await,
-            Opened::Lost => {}
+            Opened::Over { owes_an_answer } => {
+                Some(Box::pin(async move { end(&mut stream, &limits, owes_an_answer).await }))
+            }
+            Opened::Lost => None,
+        };
+        if let Some(rest) = rest {
+            tokio::select! {
+                biased;
+                () = rest => {}
+                () = deadline => {}
+            }
         }
-    };
-    tokio::select! {
-        biased;
-        () = connection => {}
-        () = async { sleep_until(closing(&mut stop).await).await } => {}
+        drop(slot);
     }
 }
 

@@ -84,26 +84,23 @@ pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving)
             Ok((stream, arrival)) => {
                 pause = SHORTEST_PAUSE;
                 let (service, mount, stop) = (service.clone_box(), Arc::clone(&mount), stop.clone());
-                let security = security.clone();
-                let resident = ResidentTask::here();
-                // Boxed, because tokio would move it several times.
-                tokio::spawn(Box::pin(async move {
-                    match security {
-                        Security::Plain => serve(stream, arrival, service, mount, limits, stop).await,
-                        #[cfg(feature = "tls")]
-                        Security::Tls(acceptor) => {
-                            // Boxed, because it is large, and plain connections are not to carry it.
-                            Box::pin(async move {
-                                let secured = secure(stream, &acceptor, arrival, limits, stop.clone()).await;
-                                if let Some(stream) = secured {
-                                    serve(stream, arrival, service, mount, limits, stop).await;
-                                }
-                            })
-                            .await;
-                        }
+                let slot = (slot, ResidentTask::here());
+                // Boxed, because tokio would move them several times.
+                match &security {
+                    Security::Plain => {
+                        tokio::spawn(Box::pin(serve(stream, arrival, service, mount, limits, stop, slot)));
                     }
-                    drop((slot, resident));
-                }));
+                    #[cfg(feature = "tls")]
+                    Security::Tls(acceptor) => {
+                        let acceptor = acceptor.clone();
+                        tokio::spawn(Box::pin(async move {
+                            let secured = secure(stream, &acceptor, arrival, limits, stop.clone()).await;
+                            if let Some(stream) = secured {
+                                serve(stream, arrival, service, mount, limits, stop, slot).await;
+                            }
+                        }));
+                    }
+                }
             }
             Err(error) if concerns_one_connection(&error) => {}
             Err(_) => {

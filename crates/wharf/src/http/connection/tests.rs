@@ -33,7 +33,7 @@ fn served(service: Box<dyn ErasedService>) -> Served {
     let addr = "127.0.0.1:1".parse().unwrap();
     let arrival = Arrival { peer: addr, started };
     let server =
-        tokio::spawn(serve(stream, arrival, service, Arc::clone(&mount), Limits::default(), stopped));
+        tokio::spawn(serve(stream, arrival, service, Arc::clone(&mount), Limits::default(), stopped, ()));
     Served { client, server, mount, stop, started }
 }
 
