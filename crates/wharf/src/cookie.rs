@@ -235,6 +235,9 @@ impl SetCookie {
 
 /// One `Set-Cookie` value a cookie, in their order.
 pub(crate) fn set_cookie_values(cookies: &[SetCookie]) -> Result<Vec<String>, CookieError> {
+    if cookies.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut names = HashSet::new();
     cookies
         .iter()

@@ -356,13 +356,13 @@ impl Request {
     }
 
     fn answer(&self, accept: &Accept, compression: Option<&Negotiated>) -> Result<Answer, AcceptError> {
-        let extensions: Vec<_> = compression.map(Negotiated::extension).into_iter().collect();
+        let extension = compression.map(Negotiated::extension);
         let cookies = set_cookie_values(&accept.cookies)?;
         let accept = handshake::Accept {
             protocol: accept.protocol.as_deref(),
             origin: accept.origin.as_deref(),
             // No other is implemented, so no other is agreed on, nor a parameter of any (RFC 6455 §5.8, §9, §9.1).
-            extensions: &extensions,
+            extensions: extension.as_slice(),
             cookies: &cookies,
         };
         Ok(accept.answer(&self.asked.handshake)?)

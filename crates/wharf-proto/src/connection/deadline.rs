@@ -38,16 +38,18 @@ pub enum Deadline {
 impl Connection {
     /// The nearest deadline, and what it is for.
     pub fn next_deadline(&self) -> Option<(Instant, Deadline)> {
-        let stalled = self.output_waiting_since().map(|since| since + self.config.write_timeout);
-        let stalled = stalled.map(|at| (at, Deadline::OutputStalled));
-        let idle = self.compressor_idle_at().map(|at| (at, Deadline::CompressorIdle));
         let other = match self.state() {
+            // Nearly all.
+            State::Open if self.aside.is_none() => return self.keepalive_deadline(),
             State::Open => self.keepalive_deadline(),
             State::SendingClose { until, .. } | State::AwaitingClose { until, .. } => {
                 Some((*until, Deadline::CloseUnanswered))
             }
             State::Ended { until, .. } => return Some((*until, Deadline::Disconnect)),
         };
+        let stalled = self.output_waiting_since().map(|since| since + self.config.write_timeout);
+        let stalled = stalled.map(|at| (at, Deadline::OutputStalled));
+        let idle = self.compressor_idle_at().map(|at| (at, Deadline::CompressorIdle));
         [stalled, idle, other].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 

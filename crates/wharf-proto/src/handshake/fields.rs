@@ -51,7 +51,8 @@ impl Field {
             24 => Self::Extensions,
             _ => return None,
         };
-        name.eq_ignore_ascii_case(field.name()).then_some(field)
+        // In the case of the RFC from nearly everybody.
+        (name == field.name() || name.eq_ignore_ascii_case(field.name())).then_some(field)
     }
 }
 
@@ -89,6 +90,10 @@ impl<'a> HandshakeFields<'a> {
         Ok(first.filter(|value| !value.is_empty()))
     }
 
+    pub(super) const fn has(&self, field: Field) -> bool {
+        self.lines[field as usize].first.is_some()
+    }
+
     /// See [`Fields::get_all`].
     pub(super) fn get_all(&self, field: Field) -> impl Iterator<Item = &'a [u8]> {
         let Lines { first, is_repeated } = self.lines[field as usize];
@@ -100,7 +105,8 @@ impl<'a> HandshakeFields<'a> {
     pub(super) fn contains_token(&self, field: Field, token: &str) -> bool {
         let is_token = |element: &[u8]| element.eq_ignore_ascii_case(token.as_bytes());
         // Nearly always the only element.
-        self.get_all(field).any(|value| is_token(value) || elements(value).any(is_token))
+        self.lines[field as usize].first.is_some_and(is_token)
+            || self.get_all(field).flat_map(elements).any(is_token)
     }
 
     /// The beginning of the first line's value, for whoever is to be told what came.

@@ -55,7 +55,7 @@ impl Request {
         check_upgrade(&fields)?;
         let host = read_host(&fields)?;
         // Two keys are none (RFC 6455 §11.3.1).
-        let key = fields.get_single(Field::Key)?.ok_or(HandshakeError::KeyMissing)?;
+        let Some(key) = fields.get_single(Field::Key)? else { return Err(HandshakeError::KeyMissing) };
         let version = read_version(&fields)?;
         // After the version, for that is what decides how a key looks.
         if !is_key(key) {
@@ -67,8 +67,12 @@ impl Request {
             key: ascii(key),
             version,
             origin: read_origin(&fields, version)?,
-            protocols: read_protocols(&fields)?,
-            extensions: parse_extensions(fields.get_all(Field::Extensions))?,
+            protocols: if fields.has(Field::Protocol) { read_protocols(&fields)? } else { Vec::new() },
+            extensions: if fields.has(Field::Extensions) {
+                parse_extensions(fields.get_all(Field::Extensions))?
+            } else {
+                Vec::new()
+            },
         })
     }
 }
@@ -285,16 +289,17 @@ fn check_upgrade(fields: &HandshakeFields<'_>) -> Result<(), HandshakeError> {
 
 /// RFC 6455 §4.2.1 item 2.
 fn read_host(fields: &HandshakeFields<'_>) -> Result<String, HandshakeError> {
-    let host = fields.get_single(Field::Host)?.ok_or(HandshakeError::HostMissing)?;
+    let Some(host) = fields.get_single(Field::Host)? else { return Err(HandshakeError::HostMissing) };
     if is_host(host) { Ok(ascii(host)) } else { Err(HandshakeError::Host { host: excerpt(host) }) }
 }
 
 /// RFC 6455 §4.2.1 item 6: once (RFC 6455 §11.3.5).
 fn read_version(fields: &HandshakeFields<'_>) -> Result<Version, HandshakeError> {
-    match fields.get_single(Field::Version)?.ok_or(HandshakeError::VersionMissing)? {
-        b"13" => Ok(Version::V13),
-        b"8" => Ok(Version::V8),
-        value => Err(unspoken(value)),
+    match fields.get_single(Field::Version)? {
+        Some(b"13") => Ok(Version::V13),
+        Some(b"8") => Ok(Version::V8),
+        Some(value) => Err(unspoken(value)),
+        None => Err(HandshakeError::VersionMissing),
     }
 }
 

@@ -246,6 +246,8 @@ impl<S: Transport> Driver<S> {
         }
     }
 
+    // Not a part of `write`, which most turns call with nothing to write.
+    #[inline(never)]
     fn write_some(&mut self, cx: &mut Context<'_>, now: Instant) {
         loop {
             self.write_output(cx, now);

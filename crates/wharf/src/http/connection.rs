@@ -22,7 +22,7 @@ use super::request::{HttpRequest, UpgradeRequest};
 use super::service::{BoxError, ErasedService, ResponseBody, ResponseFuture};
 use super::stream::HttpStream;
 use super::upgrade::{Arrival, Decided, Mount, UpgradeOwner, hand_over, is_upgrade, response};
-use super::{Phase, closing};
+use super::{Phase, Terms, closing};
 use crate::date::imf_fixdate;
 use crate::driver::IntoStream;
 use crate::timer::by;
@@ -35,29 +35,29 @@ pub(crate) fn serve<S>(
     stream: S,
     arrival: Arrival,
     service: Box<dyn ErasedService>,
-    mount: Arc<Mount>,
-    limits: Limits,
+    terms: Arc<Terms>,
     mut stop: watch::Receiver<Phase>,
     slot: impl Send + 'static,
 ) -> impl Future<Output = ()> + Send
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + IntoStream + 'static,
 {
-    let mut stream = HttpStream::new(stream, limits.write_timeout);
+    let mut stream = HttpStream::new(stream, terms.limits.write_timeout);
     let mut open_stop = stop.clone();
     async move {
         let mut deadline = pin!(async { Box::pin(sleep_until(closing(&mut stop).await)).await });
         let opened = tokio::select! {
             biased;
-            opened = open(&mut stream, arrival, &mount, &limits, &mut open_stop) => opened,
+            opened = open(&mut stream, &arrival, &terms, &mut open_stop) => opened,
             () = &mut deadline => Opened::Lost,
         };
         // Boxed, because they are large, and few connections of a WebSocket server come here.
         let rest: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = match opened {
             Opened::Http(read) => {
                 let progress = Progress::new(arrival.started);
+                let mount = Arc::clone(&terms.mount);
                 let service = ConnectionService { service, mount, arrival, progress };
-                Some(Box::pin(run(stream.before(read), service, limits, open_stop)))
+                Some(Box::pin(run(stream.before(read), service, terms.limits, open_stop)))
             }
             Opened::Switched(begin, read) => {
                 if let Some(stream) = stream.into_inner().into_stream() {
@@ -66,7 +66,7 @@ where
                 None
             }
             Opened::Over { owes_an_answer } => {
-                Some(Box::pin(async move { end(&mut stream, &limits, owes_an_answer).await }))
+                Some(Box::pin(async move { end(&mut stream, &terms.limits, owes_an_answer).await }))
             }
             Opened::Lost => None,
         };

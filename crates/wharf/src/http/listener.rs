@@ -19,7 +19,7 @@ use super::connection::serve;
 use super::limits::Limits;
 use super::service::ErasedService;
 use super::upgrade::{Arrival, Mount};
-use super::{Phase, closing};
+use super::{Phase, Terms, closing};
 use crate::driver::{IntoStream, ResidentTask};
 #[cfg(feature = "tls")]
 use crate::tls::TlsStream;
@@ -36,7 +36,8 @@ impl Accept for TcpListener {
     type Stream = TcpStream;
 
     async fn accept(&self) -> io::Result<(TcpStream, Arrival)> {
-        let (stream, peer) = Self::accept(self).await?;
+        // Each listener has one task that takes from it, and needs no more than to be woken.
+        let (stream, peer) = poll_fn(|cx| self.poll_accept(cx)).await?;
         Ok((stream, Arrival { peer, started: Instant::now() }))
     }
 }
@@ -67,7 +68,10 @@ impl Clone for Serving {
 
 /// Serves each connection that comes and for which there is a slot, until the server closes.
 pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving) {
-    let Serving { service, mount, limits, security, slots, mut stop } = serving;
+    let Serving { service, mount, limits, security, slots, stop } = serving;
+    let terms = Arc::new(Terms { mount, limits });
+    let mut own_stop = stop.clone();
+    let mut closing = pin!(closing(&mut own_stop));
     let mut pause = SHORTEST_PAUSE;
     let mut accepted_in_a_row = 0;
     loop {
@@ -76,19 +80,24 @@ pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving)
             accepted_in_a_row = 0;
             yield_now().await;
         }
+        // Looked at here, because below it is only waited for where there is no connection.
+        if matches!(*stop.borrow(), Phase::Closing { .. }) {
+            break;
+        }
         let (accepted, slot) = tokio::select! {
-            _ = closing(&mut stop) => break,
+            biased;
             next = next(&listener, &slots) => next,
+            _ = &mut closing => break,
         };
         match accepted {
             Ok((stream, arrival)) => {
                 pause = SHORTEST_PAUSE;
-                let (service, mount, stop) = (service.clone_box(), Arc::clone(&mount), stop.clone());
+                let (service, terms, stop) = (service.clone_box(), Arc::clone(&terms), stop.clone());
                 let slot = (slot, ResidentTask::here());
                 // Boxed, because tokio would move them several times.
                 match &security {
                     Security::Plain => {
-                        tokio::spawn(Box::pin(serve(stream, arrival, service, mount, limits, stop, slot)));
+                        tokio::spawn(Box::pin(serve(stream, arrival, service, terms, stop, slot)));
                     }
                     #[cfg(feature = "tls")]
                     Security::Tls(acceptor) => {
@@ -96,7 +105,7 @@ pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving)
                         tokio::spawn(Box::pin(async move {
                             let secured = secure(stream, &acceptor, arrival, limits, stop.clone()).await;
                             if let Some(stream) = secured {
-                                serve(stream, arrival, service, mount, limits, stop, slot).await;
+                                serve(stream, arrival, service, terms, stop, slot).await;
                             }
                         }));
                     }
@@ -105,7 +114,7 @@ pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving)
             Err(error) if concerns_one_connection(&error) => {}
             Err(_) => {
                 tokio::select! {
-                    _ = closing(&mut stop) => break,
+                    _ = &mut closing => break,
                     () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
                 }
             }

@@ -30,6 +30,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use builder::HttpServerBuilder;
+use limits::Limits;
 use upgrade::Mount;
 pub(crate) use upgrade::{AlreadyMounted, UpgradeOwner};
 
@@ -66,6 +67,12 @@ struct Inner {
     mount: Arc<Mount>,
     stop: watch::Sender<Phase>,
     shutdown_timeout: Duration,
+}
+
+/// What the connections of a server are served under.
+pub(crate) struct Terms {
+    pub(crate) mount: Arc<Mount>,
+    pub(crate) limits: Limits,
 }
 
 /// What the tasks of a server are told.

@@ -17,8 +17,8 @@ use tokio::sync::watch;
 use super::limits::{DEFAULT_MAX_HEADERS, Limits};
 use super::request::{HttpRequest, UpgradeRequest};
 use super::stream::HttpStream;
-use super::upgrade::{Arrival, Begin, Decided, Mount, asks_for_upgrade};
-use super::{Phase, closing};
+use super::upgrade::{Arrival, Begin, Decided, asks_for_upgrade};
+use super::{Phase, Terms, closing};
 use crate::date::imf_fixdate;
 use crate::proto::handshake::Answer;
 use crate::timer::by;
@@ -39,9 +39,8 @@ pub(super) enum Opened {
 /// Answers the first request of a connection, if it is a handshake.
 pub(super) async fn open<S>(
     stream: &mut HttpStream<S>,
-    arrival: Arrival,
-    mount: &Mount,
-    limits: &Limits,
+    arrival: &Arrival,
+    terms: &Terms,
     stop: &mut watch::Receiver<Phase>,
 ) -> Opened
 where
@@ -49,11 +48,11 @@ where
 {
     let mut read = BytesMut::new();
     let first = {
-        let first = pin!(read_first(stream, &mut read, arrival, mount, limits, stop));
-        by(arrival.started + limits.handshake_timeout, first).await
+        let first = pin!(read_first(stream, &mut read, arrival, terms, stop));
+        by(arrival.started + terms.limits.handshake_timeout, first).await
     };
     match first {
-        Some(First::Handshake(handshake)) => answer(handshake, stream, limits).await,
+        Some(First::Handshake(handshake)) => answer(handshake, stream, &terms.limits).await,
         Some(First::Other) => Opened::Http(read.freeze()),
         Some(First::Lost) => Opened::Lost,
         Some(First::Ended) => Opened::Over { owes_an_answer: false },
@@ -81,9 +80,8 @@ struct Handshake {
 async fn read_first<S>(
     stream: &mut HttpStream<S>,
     read: &mut BytesMut,
-    arrival: Arrival,
-    mount: &Mount,
-    limits: &Limits,
+    arrival: &Arrival,
+    terms: &Terms,
     stop: &mut watch::Receiver<Phase>,
 ) -> First
 where
@@ -93,7 +91,7 @@ where
         let former = read.len();
         let received = tokio::select! {
             biased;
-            received = read_once(stream, read, limits.max_header_size + 1 - former) => received,
+            received = read_once(stream, read, terms.limits.max_header_size + 1 - former) => received,
             // One that has asked for nothing yet. Who has begun to is waited for.
             _ = closing(stop), if former == 0 => Ok(0),
         };
@@ -102,12 +100,12 @@ where
             Ok(_) => {}
             Err(_) => return First::Lost,
         }
-        let is_over_limit = read.len() > limits.max_header_size;
+        let is_over_limit = read.len() > terms.limits.max_header_size;
         // A head whose bytes drip is not read anew at each of them.
         if former > 0 && !is_over_limit && !has_empty_line(&read[former.saturating_sub(3)..]) {
             continue;
         }
-        match Handshake::parse(read, arrival, mount, limits) {
+        match Handshake::parse(read, *arrival, terms) {
             Ok(Some(handshake)) => return First::Handshake(handshake),
             Ok(None) if !is_over_limit => {}
             Ok(None) | Err(NoHandshake) => return First::Other,
@@ -124,15 +122,10 @@ struct NoHandshake;
 
 impl Handshake {
     /// Takes the handshake out of what was read, if it is there. `None`: more has to come.
-    fn parse(
-        read: &mut BytesMut,
-        arrival: Arrival,
-        mount: &Mount,
-        limits: &Limits,
-    ) -> Result<Option<Self>, NoHandshake> {
+    fn parse(read: &mut BytesMut, arrival: Arrival, terms: &Terms) -> Result<Option<Self>, NoHandshake> {
         let bytes = std::mem::take(read).freeze();
-        let parsed = parse_request(&bytes, limits);
-        let owner = parsed.as_ref().ok().and_then(Option::as_ref).and_then(|_| mount.owner());
+        let parsed = parse_request(&bytes, &terms.limits);
+        let owner = parsed.as_ref().ok().and_then(Option::as_ref).and_then(|_| terms.mount.owner());
         match (parsed, owner) {
             (Ok(Some((request, len))), Some(owner)) => {
                 let decided = owner.upgrade(request, arrival);
@@ -201,13 +194,14 @@ fn parse_request<'a>(
 
 /// Whether these are the fields of a handshake, and hyper would have nothing to say to them.
 fn is_handshake(fields: &[httparse::Header<'_>]) -> bool {
-    let has = |name: &str| fields.iter().any(|field| field.name.eq_ignore_ascii_case(name));
     let values = |name: &'static str| {
         fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
     };
-    asks_for_upgrade(values("Upgrade"), values("Connection"))
-        && !(has("Content-Length") || has("Transfer-Encoding") || has("Expect"))
-        && fields.iter().all(|field| field.name.len() <= LONGEST_NAME)
+    let is_hypers = |field: &httparse::Header<'_>| {
+        let is = |name| field.name.eq_ignore_ascii_case(name);
+        is("Content-Length") || is("Transfer-Encoding") || is("Expect") || field.name.len() > LONGEST_NAME
+    };
+    asks_for_upgrade(values("Upgrade"), values("Connection")) && !fields.iter().any(is_hypers)
 }
 
 /// Reads what the client sends before it has its answer, up to as much as HTTP would. Ends where the client does.

@@ -32,8 +32,8 @@ fn served(service: Box<dyn ErasedService>) -> Served {
     let started = Instant::now();
     let addr = "127.0.0.1:1".parse().unwrap();
     let arrival = Arrival { peer: addr, started };
-    let server =
-        tokio::spawn(serve(stream, arrival, service, Arc::clone(&mount), Limits::default(), stopped, ()));
+    let terms = Arc::new(Terms { mount: Arc::clone(&mount), limits: Limits::default() });
+    let server = tokio::spawn(serve(stream, arrival, service, terms, stopped, ()));
     Served { client, server, mount, stop, started }
 }
 
