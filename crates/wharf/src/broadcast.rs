@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::burst::Burst;
 use crate::connection::Shared;
 use crate::outbox::Command;
 use crate::proto::Message;
 use crate::proto::connection::{Config, PreparedMessage};
+use crate::registry::Registry;
 
 /// How far a [`broadcast`](crate::Server::broadcast) reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,10 +37,6 @@ enum Form {
     },
 }
 
-/// Up to so many bytes, a message is framed anew for each plain connection, behind what waits there: that takes less time than
-/// to share it, and no more memory.
-const SHORT: usize = 64;
-
 impl ToMany {
     pub(crate) fn new(message: Message) -> Self {
         Self { message: Arc::new(message), may_compress: true, prepared: Vec::new() }
@@ -48,22 +46,32 @@ impl ToMany {
         Self { may_compress: false, ..Self::new(message) }
     }
 
-    pub(crate) fn send_to(mut self, connections: &[Arc<Shared>]) -> Broadcast {
-        let mut reach = Broadcast::default();
+    pub(crate) fn send_to_all(mut self, registry: &Registry) -> Broadcast {
         let message = self.message.clone();
-        let is_short = message.len() <= SHORT;
-        for connection in connections {
-            let short = (*message).as_ref();
-            let sent = if is_short && connection.outbox.is_framed_ahead(short) {
-                connection.try_send_short(short)
+        let message = (*message).as_ref();
+        if let Some(sent) = registry.burst().and_then(|burst| burst.push(message)) {
+            return Broadcast { sent, full: 0 };
+        }
+        let everybody = registry.everybody();
+        let mut burst = None;
+        let (mut reach, mut room, mut framed_below) = (Broadcast::default(), usize::MAX, usize::MAX);
+        for connection in everybody.iter() {
+            let left = if connection.outbox.is_framed_ahead(message) {
+                framed_below = framed_below.min(connection.outbox.framed_below());
+                connection.try_send_burst(burst.get_or_insert_with(|| Burst::new(message)), message)
             } else {
-                connection.try_send_to_many(self.command_for(connection))
+                connection.try_send_to_many(self.command_for(connection)).then_some(0)
             };
-            if sent {
+            if let Some(left) = left {
                 reach.sent += 1;
+                room = room.min(left);
             } else if connection.outbox.is_open() {
                 reach.full += 1;
             }
+        }
+        if let Some(burst) = burst.filter(|_| reach.full == 0 && room > 0) {
+            burst.grow(reach.sent, room, framed_below);
+            registry.set_burst(&everybody, &burst);
         }
         reach
     }

@@ -10,10 +10,11 @@ use std::task::{Poll, Waker};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 
+use crate::burst::Burst;
 use crate::error::{ControlError, SendError, TrySendError};
 use crate::inbox::{self, Inbox};
 use crate::options::Options;
-use crate::outbox::{Command, Outbox, Turn};
+use crate::outbox::{Command, InBurst, Outbox, Turn};
 use crate::proto::connection::{Cause, Config, Ending, Frame};
 use crate::proto::deflate::{Agreed, Direction};
 use crate::proto::frame::MAX_CONTROL_PAYLOAD;
@@ -566,13 +567,15 @@ impl Shared {
         compression.map(|agreed| if *is_server { agreed.server } else { agreed.client })
     }
 
-    /// Queues a message that is framed by whoever sends it: whether there was room.
-    pub(crate) fn try_send_short(&self, message: MessageRef<'_>) -> bool {
-        let wake = self.outbox.try_send_short(message);
-        if wake == Some(true) {
+    /// Queues the first message of a burst, and those that will be added to it, if there is room: how much more of them
+    /// there is room for, where there is any.
+    #[inline]
+    pub(crate) fn try_send_burst(&self, burst: &Arc<Burst>, message: MessageRef<'_>) -> Option<usize> {
+        let InBurst { wake, room } = self.outbox.try_send_burst(burst, message)?;
+        if wake {
             self.wake_driver();
         }
-        wake.is_some()
+        Some(room)
     }
 
     /// Queues a message that goes to many: whether there was room.

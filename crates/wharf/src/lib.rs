@@ -41,6 +41,7 @@
 pub(crate) use wharf_proto as proto;
 
 mod broadcast;
+mod burst;
 mod client;
 #[cfg(feature = "deflate")]
 mod compression;
@@ -64,6 +65,7 @@ mod mounted;
 mod network;
 mod options;
 mod outbox;
+mod queue;
 mod registry;
 mod request;
 mod router;

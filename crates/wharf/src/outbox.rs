@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 
+use crate::burst::Burst;
 use crate::error::{ControlError, SendFrameError, TrySendError};
 use crate::options::Options;
 use crate::proto::connection::{Config, Frame, FrameSequence, FramedMessages, PreparedMessage, RawFrame};
 use crate::proto::frame::Opcode;
 use crate::proto::message::MessageRef;
 use crate::proto::{Close, CloseCode, Message, ProtocolError};
+use crate::queue::Queue;
 
 /// Commands from the handles to the driver, in order.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(crate) enum Command {
         weight: usize,
     },
     SendUncompressed(Message),
+    /// Short messages for all, framed already. Whoever looks at the outbox has ended the burst.
+    SendBurst(Arc<Burst>),
     /// A message for many, framed already.
     SendPrepared(PreparedMessage),
     /// A message for many, to be compressed for this connection.
@@ -45,7 +49,7 @@ pub(crate) enum Command {
 impl Command {
     /// What it counts towards the bound, in bytes: its payload, and a little for its own place in the queue.
     #[inline]
-    fn weight(&self) -> usize {
+    pub(crate) fn weight(&self) -> usize {
         let payload = match self {
             Self::Send(message) | Self::SendUncompressed(message) => message.len(),
             Self::SendShared(message) => message.len(),
@@ -54,6 +58,7 @@ impl Command {
             Self::Ping(payload) | Self::Pong(payload) => payload.len(),
             Self::Close(_) | Self::Drop { .. } => 0,
             Self::SendFramed { weight, .. } => return *weight,
+            Self::SendBurst(burst) => return burst.end().weight,
             Self::Flush(_) => return 0,
         };
         payload + PLACE
@@ -69,6 +74,7 @@ impl Command {
         match self {
             Self::Send(_)
             | Self::SendFramed { .. }
+            | Self::SendBurst(_)
             | Self::SendUncompressed(_)
             | Self::SendPrepared(_)
             | Self::SendShared(_) => false,
@@ -79,7 +85,7 @@ impl Command {
 }
 
 /// What each place in the queue counts for, in bytes.
-const PLACE: usize = 16;
+pub(crate) const PLACE: usize = 16;
 
 /// Below so many bytes of payload, a message is framed by whoever sends it, where nothing more than a header is to be put
 /// before it: it is in the cache, and its memory is free for the next one before the driver comes to it. The driver copies
@@ -131,12 +137,15 @@ struct Waiting {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, in bytes that the struct has to spare")]
 pub(crate) struct State {
-    commands: Vec<Command>,
-    /// The weight of `commands`.
+    commands: Queue,
+    /// The weight of `commands`, but for a burst's that more may be added to.
     queued: usize,
     /// Bytes that the driver has taken and not yet written to the socket.
     unsent: usize,
+    /// `commands` are a burst that more may be added to, for all connections at once.
+    is_in_burst: bool,
     /// It was full since it was last empty.
     was_full: bool,
     /// Something that was queued did not leave, and never will.
@@ -161,9 +170,10 @@ impl Outbox {
     /// `frames_plainly`: a message is a header and its bytes as they are, neither masked nor compressed.
     pub(crate) fn new(options: Arc<Options>, frames_plainly: bool) -> Self {
         let state = State {
-            commands: Vec::new(),
+            commands: Queue::default(),
             queued: 0,
             unsent: 0,
+            is_in_burst: false,
             was_full: false,
             has_lost: false,
             is_gone: false,
@@ -207,6 +217,24 @@ impl Outbox {
         let mut state = self.lock();
         (state.phase == Phase::Open && state.admits(Turn::Message, self.limit()))
             .then(|| self.push_framed(&mut state, message))
+    }
+
+    /// Queues the first message of a burst, if there is room, and the others that will be added to it.
+    #[inline]
+    pub(crate) fn try_send_burst(&self, burst: &Arc<Burst>, message: MessageRef<'_>) -> Option<InBurst> {
+        let mut state = self.lock();
+        if state.phase != Phase::Open || !state.admits(Turn::Message, self.limit()) {
+            return None;
+        }
+        if !state.commands.is_empty() {
+            return Some(InBurst { wake: self.push_framed(&mut state, message), room: 0 });
+        }
+        state.commands = Queue::Burst(burst.clone());
+        state.is_in_burst = true;
+        let room = self.limit().saturating_sub(state.waiting() + message.as_bytes().len() + PLACE);
+        state.was_full |= room == 0;
+        self.has_commands.store(true, Ordering::Release);
+        Some(InBurst { wake: true, room })
     }
 
     /// Queues a message that goes to many, if there is room: whether the driver is to be woken, or `None`.
@@ -365,7 +393,8 @@ impl Outbox {
         }
         // Those who gave up waiting are not to pile up.
         let gave_up = |last: &mut Command| matches!(last, Command::Flush(left) if left.is_closed());
-        while state.commands.pop_if(gave_up).is_some() {}
+        let commands = state.commands.as_mut();
+        while commands.pop_if(gave_up).is_some() {}
         self.push(&mut state, Command::Flush(left))
     }
 
@@ -393,26 +422,26 @@ impl Outbox {
 
     /// Takes what was queued, in order. Within a message of the handler's own, messages stay.
     #[inline]
-    pub(crate) fn take(&self) -> Vec<Command> {
-        if self.has_commands.load(Ordering::Acquire) { self.take_some() } else { Vec::new() }
+    pub(crate) fn take(&self) -> Queue {
+        if self.has_commands.load(Ordering::Acquire) { self.take_some() } else { Queue::default() }
     }
 
-    fn take_some(&self) -> Vec<Command> {
+    fn take_some(&self) -> Queue {
         let mut state = self.lock();
         self.has_commands.store(false, Ordering::Release);
-        let taken = std::mem::take(&mut state.commands);
+        let mut taken = std::mem::take(&mut state.commands);
         if state.phase == Phase::Open && matches!(state.unfinished, Unfinished::Handlers) {
-            let mut passing = Vec::new();
-            for command in taken {
+            let mut passing = Queue::default();
+            for command in taken.as_mut().drain(..) {
                 // Whoever waits for a message to leave waits behind it.
                 let stays = matches!(command, Command::Flush(_)) && !state.commands.is_empty();
                 if stays || !command.is_control() {
                     self.has_commands.store(true, Ordering::Release);
-                    state.commands.push(command);
+                    state.commands.as_mut().push(command);
                 } else {
                     state.unsent += command.weight();
                     state.queued -= command.weight();
-                    passing.push(command);
+                    passing.as_mut().push(command);
                 }
             }
             return passing;
@@ -454,9 +483,9 @@ impl Outbox {
     /// Nothing is left that could be sent to, or given up.
     pub(crate) fn gone(&self) {
         let mut state = self.lock();
-        state.has_lost |= state.unsent > 0 || state.commands.iter().any(Command::is_frame);
+        state.has_lost |= state.unsent > 0 || state.commands.as_mut().iter().any(Command::is_frame);
         state.is_gone = true;
-        state.commands = Vec::new();
+        state.commands = Queue::default();
         state.queued = 0;
         state.unsent = 0;
         self.enter(Phase::GivenUp, state);
@@ -494,14 +523,20 @@ impl Outbox {
     /// Whether this message is framed by whoever sends it.
     #[inline]
     pub(crate) fn is_framed_ahead(&self, message: MessageRef<'_>) -> bool {
-        message.as_bytes().len() < usize::from(self.framed_below)
+        message.as_bytes().len() < self.framed_below()
+    }
+
+    /// Messages of fewer bytes are framed by whoever sends them.
+    #[inline]
+    pub(crate) fn framed_below(&self) -> usize {
+        self.framed_below.into()
     }
 
     /// Queues a short message with those before it.
     #[inline]
     fn push_framed(&self, state: &mut State, message: MessageRef<'_>) -> bool {
         let added = message.as_bytes().len() + PLACE;
-        let Some(Command::SendFramed { messages, weight }) = state.commands.last_mut() else {
+        let Some(Command::SendFramed { messages, weight }) = state.commands.as_mut().last_mut() else {
             let mut messages = FramedMessages::default();
             messages.push(message);
             return self.push(state, Command::SendFramed { messages, weight: added });
@@ -519,13 +554,14 @@ impl Outbox {
     fn push(&self, state: &mut State, command: Command) -> bool {
         state.queued += command.weight();
         state.was_full |= state.waiting() >= self.limit();
-        if state.commands.capacity() == 0 {
+        let commands = state.commands.as_mut();
+        if commands.capacity() == 0 {
             // To let it grow from nothing takes 40 instructions more, which a message by itself would pay for.
-            state.commands = Vec::with_capacity(4);
+            *commands = Vec::with_capacity(4);
         }
-        state.commands.push(command);
+        commands.push(command);
         self.has_commands.store(true, Ordering::Release);
-        state.commands.len() == 1 || matches!(state.unfinished, Unfinished::Handlers)
+        commands.len() == 1 || matches!(state.unfinished, Unfinished::Handlers)
     }
 
     fn enter(&self, phase: Phase, mut state: MutexGuard<'_, State>) {
@@ -567,12 +603,24 @@ impl Outbox {
         }
     }
 
+    /// With the weight of all that is queued, for whoever looks at it, and may change it.
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.is_in_burst {
+            state.end_burst();
+        }
+        state
     }
 }
 
 impl State {
+    /// Nothing more is added to the burst, here or elsewhere, and it counts.
+    fn end_burst(&mut self) {
+        self.is_in_burst = false;
+        self.queued = self.commands.weight();
+    }
+
     const fn waiting(&self) -> usize {
         self.queued + self.unsent
     }
@@ -592,6 +640,15 @@ impl State {
                 Turn::Any => true,
             }
     }
+}
+
+/// How a burst was queued.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InBurst {
+    /// The driver is to be woken.
+    pub(crate) wake: bool,
+    /// How much weight it takes to make the outbox full. 0: its first message was queued by itself.
+    pub(crate) room: usize,
 }
 
 fn framed_below(config: &Config) -> u16 {
@@ -643,7 +700,7 @@ mod tests {
         let outbox = outbox(1000);
         assert_eq!(outbox.try_send("a".into(), Command::Send), Ok(true));
         assert_eq!(outbox.try_send("b".into(), Command::Send), Ok(false));
-        assert_eq!(outbox.take().len(), 1, "both are short, and framed");
+        assert_eq!(outbox.take().as_mut().len(), 1, "both are short, and framed");
         assert_eq!(outbox.try_send("c".into(), Command::Send), Ok(true));
     }
 
@@ -661,8 +718,8 @@ mod tests {
         assert!(!send("d"));
         assert_eq!(outbox.buffered_amount(), 4 * (1 + PLACE) + long.len() + PLACE + PLACE);
         let frames = |command: &Command| matches!(command, Command::SendFramed { .. });
-        let taken = outbox.take();
-        assert_eq!(taken.iter().map(frames).collect::<Vec<_>>(), [true, false, true, false, true]);
+        let mut taken = outbox.take();
+        assert_eq!(taken.as_mut().iter().map(frames).collect::<Vec<_>>(), [true, false, true, false, true]);
     }
 
     #[test]
@@ -671,7 +728,7 @@ mod tests {
         let outbox = Outbox::new(options, false);
         assert_eq!(outbox.try_send_short(MessageRef::Text("a")), None);
         outbox.try_send("a".into(), Command::Send).unwrap();
-        assert!(matches!(outbox.take()[..], [Command::Send(_)]));
+        assert!(matches!(outbox.take().as_mut()[..], [Command::Send(_)]));
     }
 
     #[test]
@@ -718,6 +775,6 @@ mod tests {
         let outbox = outbox(100);
         outbox.gone();
         assert!(!outbox.drop_connection(CloseCode::NORMAL, None, true));
-        assert_eq!(outbox.take().len(), 0);
+        assert_eq!(outbox.take().as_mut().len(), 0);
     }
 }

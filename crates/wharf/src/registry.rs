@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use crate::burst::Burst;
 use crate::config::ServerConfig;
 use crate::connection::{Connection, Owner, Shared};
 use crate::counters::{Count, Counts};
@@ -35,17 +36,25 @@ struct Connections {
     by_id: BTreeMap<u64, Arc<Shared>>,
     /// All of them, for whoever sends to all: made when it is asked for, and given up when one comes or goes.
     everybody: Option<Arc<[Arc<Shared>]>>,
+    /// What waits on all of them, as long as it waits on any.
+    burst: Weak<Burst>,
 }
 
 impl Connections {
     fn insert(&mut self, connection: &Arc<Shared>) {
-        self.everybody = None;
+        self.others();
         self.by_id.insert(connection.id, connection.clone());
     }
 
     fn remove(&mut self, connection: &Shared) {
-        self.everybody = None;
+        self.others();
         self.by_id.remove(&connection.id);
+    }
+
+    /// They are not those any more that they were.
+    fn others(&mut self) {
+        self.everybody = None;
+        self.burst = Weak::new();
     }
 }
 
@@ -143,9 +152,22 @@ impl Registry {
         lock(&self.connections).by_id.values().map(|shared| Connection::new(shared.clone())).collect()
     }
 
+    /// The burst to which a message may be added that goes to all live connections.
+    pub(crate) fn burst(&self) -> Option<Arc<Burst>> {
+        lock(&self.connections).burst.upgrade()
+    }
+
+    /// The burst waits on all live connections, if they are still `everybody`.
+    pub(crate) fn set_burst(&self, everybody: &Arc<[Arc<Shared>]>, burst: &Arc<Burst>) {
+        let mut connections = lock(&self.connections);
+        if connections.everybody.as_ref().is_some_and(|now| Arc::ptr_eq(now, everybody)) {
+            connections.burst = Arc::downgrade(burst);
+        }
+    }
+
     /// The live connections, in order of acceptance, without a handle on each.
     pub(crate) fn everybody(&self) -> Arc<[Arc<Shared>]> {
-        let Connections { by_id, everybody } = &mut *lock(&self.connections);
+        let Connections { by_id, everybody, .. } = &mut *lock(&self.connections);
         everybody.get_or_insert_with(|| by_id.values().cloned().collect()).clone()
     }
 

@@ -200,12 +200,12 @@ impl Server {
     #[doc(alias = "broadcastUTF")]
     #[doc(alias = "broadcastBytes")]
     pub fn broadcast(&self, message: impl Into<Message>) -> Broadcast {
-        ToMany::new(message.into()).send_to(&self.registry.everybody())
+        ToMany::new(message.into()).send_to_all(&self.registry)
     }
 
     /// [`broadcast`](Self::broadcast)s a message as it is, as [`Connection::send_uncompressed`] sends it.
     pub fn broadcast_uncompressed(&self, message: impl Into<Message>) -> Broadcast {
-        ToMany::uncompressed(message.into()).send_to(&self.registry.everybody())
+        ToMany::uncompressed(message.into()).send_to_all(&self.registry)
     }
 
     /// The live connections, in order of acceptance.

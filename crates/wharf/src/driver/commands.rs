@@ -9,6 +9,7 @@ use super::transport::{Direct, WriteParts};
 use super::{Driver, Transport};
 use crate::outbox::Command;
 use crate::proto::{CommandError, Message, spare};
+use crate::queue::Queue;
 
 /// From this length on, in bytes, a message goes to the socket from where it lies: to copy it would take longer than a system
 /// call takes longer for it.
@@ -18,15 +19,23 @@ impl<S: Transport> Driver<S> {
     /// Does what the handles asked for, in order.
     #[inline]
     pub(super) fn run_commands(&mut self, cx: &Context<'_>, now: Instant) {
-        let commands = self.connection.shared.outbox.take();
-        if !commands.is_empty() {
-            self.run(commands.into_iter(), cx, now);
+        let queue = self.connection.shared.outbox.take();
+        if queue.is_empty() {
+            return;
+        }
+        // Until what they become is written, the outbox counts them as they were queued.
+        self.output.set_told(usize::MAX);
+        match queue {
+            Queue::Commands(commands) => self.run(commands.into_iter(), cx, now),
+            Queue::Burst(burst) => {
+                if self.core.send_framed(&burst.end().messages, &mut self.output).is_err() {
+                    self.connection.shared.outbox.lose();
+                }
+            }
         }
     }
 
     fn run(&mut self, mut commands: vec::IntoIter<Command>, cx: &Context<'_>, now: Instant) {
-        // Until what they become is written, the outbox counts them as they were queued.
-        self.output.set_told(usize::MAX);
         let mut has_lost = false;
         while let Some(command) = commands.next() {
             // Each can fail only because the connection is closing: then nothing may follow the Close frame. Codes,
@@ -38,6 +47,7 @@ impl<S: Transport> Driver<S> {
                 }
                 Command::Send(message) => self.core.send(message.as_ref(), output),
                 Command::SendFramed { messages, .. } => self.core.send_framed(&messages, output),
+                Command::SendBurst(burst) => self.core.send_framed(&burst.end().messages, output),
                 Command::SendShared(message) => self.core.send((*message).as_ref(), output),
                 Command::SendUncompressed(message) => self.core.send_uncompressed(message.as_ref(), output),
                 Command::SendPrepared(message) => self.core.send_prepared(&message, output),
