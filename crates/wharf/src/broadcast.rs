@@ -7,6 +7,7 @@ use crate::connection::Shared;
 use crate::outbox::Command;
 use crate::proto::Message;
 use crate::proto::connection::{Config, PreparedMessage};
+use crate::proto::message::MessageRef;
 use crate::registry::Registry;
 
 /// How far a [`broadcast`](crate::Server::broadcast) reached.
@@ -37,6 +38,19 @@ enum Form {
     },
 }
 
+/// What is found out on the way through the connections.
+struct Walk<'c> {
+    reach: Broadcast,
+    burst: Option<Arc<Burst>>,
+    /// How many connections take part in the burst, how much it takes to fill one of them, and which messages are framed
+    /// ahead for each.
+    in_burst: usize,
+    room: usize,
+    framed_below: usize,
+    /// Open connections that do not take part in it.
+    others: Vec<&'c Arc<Shared>>,
+}
+
 impl ToMany {
     pub(crate) fn new(message: Message) -> Self {
         Self { message: Arc::new(message), may_compress: true, prepared: Vec::new() }
@@ -49,31 +63,36 @@ impl ToMany {
     pub(crate) fn send_to_all(mut self, registry: &Registry) -> Broadcast {
         let message = self.message.clone();
         let message = (*message).as_ref();
-        if let Some(sent) = registry.burst().and_then(|burst| burst.push(message)) {
-            return Broadcast { sent, full: 0 };
+        let mut walk = Walk::default();
+        if let Some((in_burst, others)) = registry.burst().and_then(|burst| burst.push(message)) {
+            self.send_to(&others, message, &mut walk);
+            walk.reach.sent += in_burst;
+            return walk.reach;
         }
         let everybody = registry.everybody();
-        let mut burst = None;
-        let (mut reach, mut room, mut framed_below) = (Broadcast::default(), usize::MAX, usize::MAX);
-        for connection in everybody.iter() {
-            let left = if connection.outbox.is_framed_ahead(message) {
-                framed_below = framed_below.min(connection.outbox.framed_below());
-                connection.try_send_burst(burst.get_or_insert_with(|| Burst::new(message)), message)
+        self.send_to(&everybody, message, &mut walk);
+        if let Some(burst) = walk.burst.filter(|_| walk.others.len() <= walk.in_burst / 4) {
+            burst.grow(
+                walk.in_burst,
+                walk.others.into_iter().cloned().collect(),
+                walk.room,
+                walk.framed_below,
+            );
+            registry.set_burst(&everybody, &burst);
+        }
+        walk.reach
+    }
+
+    fn send_to<'c>(&mut self, connections: &'c [Arc<Shared>], message: MessageRef<'_>, walk: &mut Walk<'c>) {
+        for connection in connections {
+            let room = if connection.outbox.is_framed_ahead(message) {
+                let burst = walk.burst.get_or_insert_with(|| Burst::new(message));
+                connection.try_send_burst(burst, message)
             } else {
                 connection.try_send_to_many(self.command_for(connection)).then_some(0)
             };
-            if let Some(left) = left {
-                reach.sent += 1;
-                room = room.min(left);
-            } else if connection.outbox.is_open() {
-                reach.full += 1;
-            }
+            walk.reached(connection, room);
         }
-        if let Some(burst) = burst.filter(|_| reach.full == 0 && room > 0) {
-            burst.grow(reach.sent, room, framed_below);
-            registry.set_burst(&everybody, &burst);
-        }
-        reach
     }
 
     /// Made before the connection's outbox is looked at, which is locked meanwhile: compressing takes its time.
@@ -95,5 +114,33 @@ impl ToMany {
         };
         self.prepared.push((config.clone(), form, frames.clone()));
         Command::SendPrepared(frames)
+    }
+}
+
+impl Default for Walk<'_> {
+    fn default() -> Self {
+        let (reach, burst, others) = (Broadcast::default(), None, Vec::new());
+        Self { reach, burst, in_burst: 0, room: usize::MAX, framed_below: usize::MAX, others }
+    }
+}
+
+impl<'c> Walk<'c> {
+    /// `room`: how much of a burst the connection has room for; `None` where the message was not queued.
+    #[inline]
+    fn reached(&mut self, connection: &'c Arc<Shared>, room: Option<usize>) {
+        match room {
+            Some(room @ 1..) => {
+                self.in_burst += 1;
+                self.room = self.room.min(room);
+                self.framed_below = self.framed_below.min(connection.outbox.framed_below());
+            }
+            Some(0) => self.others.push(connection),
+            None if connection.outbox.is_open() => {
+                self.reach.full += 1;
+                self.others.push(connection);
+            }
+            None => {}
+        }
+        self.reach.sent += usize::from(room.is_some());
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::connection::Shared;
 use crate::outbox::PLACE;
 use crate::proto::connection::FramedMessages;
 use crate::proto::message::MessageRef;
@@ -19,8 +20,10 @@ pub(crate) struct Burst {
 #[derive(Debug)]
 struct Growing {
     messages: Ended,
-    /// Connections that take part.
+    /// How many connections take part.
     connections: usize,
+    /// Those that do not, and are open.
+    others: Arc<[Arc<Shared>]>,
     /// Messages are added that make none of them full: their weight is below this.
     room: usize,
     /// Messages are added that each of them frames ahead.
@@ -40,21 +43,28 @@ impl Burst {
         let mut messages = FramedMessages::default();
         messages.push(message);
         let messages = Ended { messages, weight: message.as_bytes().len() + PLACE };
-        let growing = Growing { messages, connections: 0, room: 0, framed_below: 0 };
+        let growing = Growing { messages, connections: 0, others: Arc::default(), room: 0, framed_below: 0 };
         Arc::new(Self { growing: Mutex::new(Some(growing)), ended: OnceLock::new() })
     }
 
     /// From now on messages can be added, unless it has ended.
-    pub(crate) fn grow(&self, connections: usize, room: usize, framed_below: usize) {
+    pub(crate) fn grow(
+        &self,
+        connections: usize,
+        others: Arc<[Arc<Shared>]>,
+        room: usize,
+        framed_below: usize,
+    ) {
         if let Some(growing) = self.growing().as_mut() {
-            (growing.connections, growing.room, growing.framed_below) = (connections, room, framed_below);
+            let messages = std::mem::take(&mut growing.messages);
+            *growing = Growing { messages, connections, others, room, framed_below };
         }
     }
 
-    /// Adds a message: for how many connections, or `None` where each is to be looked at.
-    pub(crate) fn push(&self, message: MessageRef<'_>) -> Option<usize> {
+    /// Adds a message: for how many connections, and to whom else it is to go. `None` where each is to be looked at.
+    pub(crate) fn push(&self, message: MessageRef<'_>) -> Option<(usize, Arc<[Arc<Shared>]>)> {
         let mut growing = self.growing();
-        let Growing { messages: Ended { messages, weight }, connections, room, framed_below } =
+        let Growing { messages: Ended { messages, weight }, connections, others, room, framed_below } =
             growing.as_mut()?;
         let len = message.as_bytes().len();
         if len >= *framed_below || len + PLACE >= *room {
@@ -63,7 +73,7 @@ impl Burst {
         *room -= len + PLACE;
         *weight += len + PLACE;
         messages.push(message);
-        Some(*connections)
+        Some((*connections, others.clone()))
     }
 
     /// What was added until now, and nothing will be any more.
@@ -87,6 +97,11 @@ mod tests {
     const A: MessageRef<'_> = MessageRef::Text("a");
     const WEIGHT: usize = 1 + PLACE;
 
+    /// Adds a short message: for how many connections.
+    fn push(burst: &Burst) -> Option<usize> {
+        burst.push(A).map(|(connections, _)| connections)
+    }
+
     fn outboxes() -> [Outbox; 2] {
         let options = Arc::new(Options::new(ServerConfig::default()).unwrap());
         [Outbox::new(options.clone(), true), Outbox::new(options, true)]
@@ -97,7 +112,7 @@ mod tests {
         for outbox in outboxes {
             assert!(outbox.try_send_burst(&burst, A).is_some_and(|queued| queued.wake && queued.room > room));
         }
-        burst.grow(outboxes.len(), room, 10);
+        burst.grow(outboxes.len(), Arc::default(), room, 10);
         burst
     }
 
@@ -105,9 +120,9 @@ mod tests {
     fn what_is_added_counts_on_every_outbox_and_a_look_at_one_ends_it() {
         let outboxes = outboxes();
         let burst = burst_on(&outboxes, 1000);
-        assert_eq!((burst.push(A), burst.push(A)), (Some(2), Some(2)));
+        assert_eq!((push(&burst), push(&burst)), (Some(2), Some(2)));
         assert_eq!(outboxes[1].buffered_amount(), 3 * WEIGHT);
-        assert_eq!(burst.push(A), None);
+        assert_eq!(push(&burst), None);
         assert_eq!(outboxes[0].buffered_amount(), 3 * WEIGHT);
     }
 
@@ -115,8 +130,8 @@ mod tests {
     fn nothing_is_added_that_fills_an_outbox_or_is_framed_by_the_driver() {
         let outboxes = outboxes();
         let burst = burst_on(&outboxes, 2 * WEIGHT + 1);
-        assert_eq!(burst.push(MessageRef::Text("0123456789")), None);
-        assert_eq!((burst.push(A), burst.push(A), burst.push(A)), (Some(2), Some(2), None));
+        assert!(burst.push(MessageRef::Text("0123456789")).is_none());
+        assert_eq!((push(&burst), push(&burst), push(&burst)), (Some(2), Some(2), None));
         assert_eq!(outboxes[0].buffered_amount(), 3 * WEIGHT);
     }
 
@@ -125,17 +140,17 @@ mod tests {
         let outboxes = outboxes();
         let burst = Burst::new(A);
         outboxes[0].try_send_burst(&burst, A);
-        assert_eq!(burst.push(A), None);
+        assert_eq!(push(&burst), None);
         outboxes[0].take();
-        burst.grow(2, 1000, 10);
-        assert_eq!(burst.push(A), None, "it has ended");
+        burst.grow(2, Arc::default(), 1000, 10);
+        assert_eq!(push(&burst), None, "it has ended");
     }
 
     #[test]
     fn all_else_stays_before_and_behind_it() {
         let outboxes = outboxes();
         let burst = burst_on(&outboxes, 1000);
-        burst.push(A);
+        push(&burst);
         outboxes[0].try_send("b".into(), Command::Send).unwrap();
         let behind = outboxes[0].try_send_burst(&Burst::new(A), A).unwrap();
         assert_eq!((behind.wake, behind.room), (false, 0), "framed behind what waits");
@@ -153,7 +168,7 @@ mod tests {
         let [outbox, _] = outboxes();
         let burst = burst_on(std::slice::from_ref(&outbox), 1000);
         assert!(outbox.begin_handlers_message(false));
-        assert_eq!(burst.push(A), None);
+        assert_eq!(push(&burst), None);
         assert!(outbox.take().is_empty());
         assert!(outbox.end_handlers_message(), "the driver comes back to it");
         assert_eq!(outbox.take().weight(), WEIGHT);

@@ -81,6 +81,31 @@ async fn broadcasts_that_follow_one_another_keep_the_bound_of_each_connection() 
 }
 
 #[tokio::test]
+async fn whoever_is_full_or_has_more_waiting_does_not_keep_the_others_from_a_message() {
+    let site = Site::with(ServerConfig::default().max_buffered_amount(100)).await;
+    let (mut clients, connections) = pairs(&site, 10).await;
+    connections[3].try_send(vec![0; 100]).unwrap();
+    connections[5].try_send("before").unwrap();
+    assert_eq!(reach(site.server.broadcast("1")), (9, 1));
+    assert_eq!(reach(site.server.broadcast("2")), (9, 1));
+    connections[5].ping("p").unwrap();
+    assert_eq!(reach(site.server.broadcast("3")), (9, 1));
+    connections[3].close(CloseCode::NORMAL, Some("")).unwrap();
+    assert_eq!(reach(site.server.broadcast("4")), (9, 0), "the last that one of them has room for");
+    assert_eq!(reach(site.server.broadcast("5")), (8, 1));
+    for (at, client) in clients.iter_mut().enumerate() {
+        let expected = match at {
+            3 => vec![binary([0; 100]), close(1000, "")],
+            5 => vec![text("before"), text("1"), text("2"), ping("p"), text("3"), text("4")],
+            _ => ["1", "2", "3", "4", "5"].map(text).to_vec(),
+        };
+        for frame in expected {
+            assert_eq!(client.frame().await, frame);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_broadcast_passes_over_whoever_has_begun_a_message_since_the_last_one() {
     let site = Site::open().await;
     let (mut clients, connections) = pairs(&site, 2).await;
