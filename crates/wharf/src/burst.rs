@@ -136,6 +136,20 @@ mod tests {
     }
 
     #[test]
+    fn an_outbox_that_the_first_message_fills_takes_no_part_in_it() {
+        let options = Options::new(ServerConfig::default().max_buffered_amount(100)).unwrap();
+        let (filled, [other, _]) = (Outbox::new(Arc::new(options), true), outboxes());
+        filled.set_unsent(90);
+        let burst = Burst::new(A);
+        let queued = filled.try_send_burst(&burst, A).unwrap();
+        assert_eq!((queued.wake, queued.room), (true, 0));
+        assert!(other.try_send_burst(&burst, A).is_some());
+        burst.grow(1, Arc::default(), 1000, 10);
+        assert_eq!(push(&burst), Some(1));
+        assert_eq!((filled.buffered_amount(), other.buffered_amount()), (90 + WEIGHT, 2 * WEIGHT));
+    }
+
+    #[test]
     fn until_it_is_on_all_nothing_is_added() {
         let outboxes = outboxes();
         let burst = Burst::new(A);

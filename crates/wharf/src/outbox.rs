@@ -226,13 +226,12 @@ impl Outbox {
         if state.phase != Phase::Open || !state.admits(Turn::Message, self.limit()) {
             return None;
         }
-        if !state.commands.is_empty() {
+        let room = self.limit().saturating_sub(state.waiting() + message.as_bytes().len() + PLACE);
+        if room == 0 || !state.commands.is_empty() {
             return Some(InBurst { wake: self.push_framed(&mut state, message), room: 0 });
         }
         state.commands = Queue::Burst(burst.clone());
         state.is_in_burst = true;
-        let room = self.limit().saturating_sub(state.waiting() + message.as_bytes().len() + PLACE);
-        state.was_full |= room == 0;
         self.has_commands.store(true, Ordering::Release);
         Some(InBurst { wake: true, room })
     }
