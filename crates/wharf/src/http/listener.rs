@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::ready;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -80,13 +80,9 @@ pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving)
             accepted_in_a_row = 0;
             yield_now().await;
         }
-        // Looked at here, because below it is only waited for where there is no connection.
-        if matches!(*stop.borrow(), Phase::Closing { .. }) {
-            break;
-        }
         let (accepted, slot) = tokio::select! {
             biased;
-            next = next(&listener, &slots) => next,
+            next = next(&listener, &slots, &stop) => next,
             _ = &mut closing => break,
         };
         match accepted {
@@ -127,14 +123,18 @@ pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving)
 /// The next connection, and its slot.
 ///
 /// One that has no slot stays with the kernel, and so the slot comes first; but no slot is held while no connection comes:
-/// other listeners have need of it.
+/// other listeners have need of it. A closing server takes none, though it came before.
 async fn next<L: Accept>(
     listener: &L,
     slots: &Arc<Semaphore>,
+    stop: &watch::Receiver<Phase>,
 ) -> (io::Result<(L::Stream, Arrival)>, Option<OwnedSemaphorePermit>) {
     let mut accept = pin!(listener.accept());
     let mut acquire = pin!(Arc::clone(slots).acquire_owned());
     poll_fn(|cx| {
+        if matches!(*stop.borrow(), Phase::Closing { .. }) {
+            return Poll::Pending;
+        }
         let slot = ready!(acquire.as_mut().poll(cx)).ok();
         let accepted = accept.as_mut().poll(cx);
         if accepted.is_pending() {
@@ -197,7 +197,7 @@ mod tests {
     use std::sync::Mutex;
     use std::task::{Context, Waker};
 
-    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::super::service::NotFound;
     use super::super::support::{ORDINARY, read_head};
@@ -280,6 +280,23 @@ mod tests {
         let errors = (0..1000).map(|_| io::ErrorKind::ConnectionAborted.into());
         assert_eq!(time_until_served(errors).await, Duration::ZERO);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_closing_server_takes_no_connection_that_waited_for_a_slot() {
+        let slots = Arc::new(Semaphore::new(0));
+        let (stop, stopped) = watch::channel(Phase::Serving);
+        let (mut client, stream) = duplex(1024);
+        client.write_all(ORDINARY.as_bytes()).await.unwrap();
+        let served = tokio::spawn(Failing::new([], Some(stream)).served(Arc::clone(&slots), stopped));
+        yield_now().await;
+        stop.send(Phase::Closing { deadline: Instant::now() + Duration::from_secs(1) }).unwrap();
+        slots.add_permits(1);
+        served.await.unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&answer), "");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_listener_that_nobody_comes_to_leaves_the_slots_to_the_others() {
         let slots = Arc::new(Semaphore::new(1));
