@@ -165,6 +165,13 @@ fn several_messages_go_past_the_output_together_and_in_their_order() {
 }
 
 #[test]
+fn a_message_in_short_fragments_goes_through_the_output() {
+    let payload = vec![7; LONG];
+    let (all, seen) = sent_through(Some(100), &[&payload], usize::MAX);
+    assert_eq!((read_frames(&all), seen), (sent(Some(100), MessageRef::Binary(&payload)), 0));
+}
+
+#[test]
 fn messages_go_through_the_output_where_other_output_waits() {
     let mut server = Server::open();
     server.connection.ping(b"first", &mut server.output).unwrap();

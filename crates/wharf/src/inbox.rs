@@ -192,7 +192,7 @@ impl Filling<'_> {
     #[inline]
     pub(crate) fn push_lent(&mut self, message: MessageRef<'_>, unparsed: usize) -> bool {
         self.state.bytes += message.as_bytes().len();
-        self.state.unread.push_lent(message, unparsed);
+        self.state.unread.push_lent(message, unparsed.min(self.inbox.max_bytes));
         self.added()
     }
 

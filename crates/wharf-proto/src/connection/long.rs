@@ -8,11 +8,22 @@ use crate::copy;
 use crate::error::CommandError;
 use crate::message::MessageRef;
 
+/// Fragments shorter than this, in bytes, are copied: a system call takes only so many parts, each of which has to be listed.
+const SHORT_FRAGMENT: usize = 4096;
+
 impl Connection {
+    /// Whether [`send_through`](Self::send_through) spares a copy here: on a server's connection, where nothing is masked,
+    /// compressed or cut into short fragments.
+    pub fn spares_copies(&self) -> bool {
+        let has_long_fragments =
+            self.config.fragmentation_threshold.is_none_or(|threshold| threshold.get() >= SHORT_FRAGMENT);
+        has_long_fragments && self.compression.is_none() && self.is_server()
+    }
+
     /// Sends messages as [`send`](Self::send) does, one after the other, but without a copy of them where they go out as they
     /// are: `write` gets their frames in parts, none of which has been copied, and says how many bytes of them the socket took.
-    /// The rest is put into `output`. It pays for long messages, and for a driver that has nothing else to write: where `output`
-    /// is not empty, they are copied behind what is there.
+    /// The rest is put into `output`. It pays for long messages, where [copies are spared](Self::spares_copies), and for a driver
+    /// that has nothing else to write: where `output` is not empty, they are copied behind what is there.
     ///
     /// # Errors
     /// As for [`send`](Self::send); then none was sent.
@@ -23,7 +34,7 @@ impl Connection {
         write: impl FnOnce(&[IoSlice<'_>]) -> usize,
     ) -> Result<(), CommandError> {
         self.check_message()?;
-        if self.compression.is_some() || !self.is_server() || !output.is_empty() {
+        if !self.spares_copies() || !output.is_empty() {
             return messages.into_iter().try_for_each(|message| self.send(message, output));
         }
         let mut headers = Vec::new();

@@ -15,6 +15,9 @@ use crate::queue::Queue;
 /// call takes longer for it.
 const UNCOPIED: usize = 8 * 1024;
 
+/// How many messages go in one write, at the most: each is two parts, of which a system call takes 1024.
+const AT_ONCE: usize = 512;
+
 impl<S: Transport> Driver<S> {
     /// Does what the handles asked for, in order.
     #[inline]
@@ -42,7 +45,12 @@ impl<S: Transport> Driver<S> {
             // reasons and lengths were checked by the handle.
             let output = &mut self.output;
             let sent = match command {
-                Command::Send(message) if message.len() >= UNCOPIED && output.is_empty() => {
+                Command::Send(message)
+                    if message.len() >= UNCOPIED
+                        && output.is_empty()
+                        && self.core.spares_copies()
+                        && self.stream.is_write_vectored() =>
+                {
                     self.send_uncopied(message, &mut commands, cx)
                 }
                 Command::Send(message) => self.core.send(message.as_ref(), output),
@@ -85,7 +93,8 @@ impl<S: Transport> Driver<S> {
         rest: &mut vec::IntoIter<Command>,
         cx: &Context<'_>,
     ) -> Result<(), CommandError> {
-        let behind = rest.as_slice().iter().take_while(|command| matches!(command, Command::Send(_))).count();
+        let is_message = |command: &&Command| matches!(command, Command::Send(_));
+        let behind = rest.as_slice().iter().take(AT_ONCE - 1).take_while(is_message).count();
         let behind = rest.take(behind).filter_map(|command| match command {
             Command::Send(message) => Some(message),
             _ => None,
