@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::burst::Burst;
 use crate::connection::Shared;
-use crate::outbox::Command;
 use crate::proto::Message;
 use crate::proto::connection::{Config, PreparedMessage};
 use crate::proto::message::MessageRef;
+use crate::queue::Command;
 use crate::registry::Registry;
 
 /// How far a [`broadcast`](crate::Server::broadcast) reached.

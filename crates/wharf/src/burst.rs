@@ -4,9 +4,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::connection::Shared;
-use crate::outbox::PLACE;
 use crate::proto::connection::FramedMessages;
 use crate::proto::message::MessageRef;
+use crate::queue::PLACE;
 
 /// Short messages, one behind the other, that wait on every connection that takes part. Messages are added as long as nobody
 /// has looked at any of these connections' outboxes: so nothing can be queued between two of them, and what is known of the
@@ -92,7 +92,8 @@ mod tests {
     use super::*;
     use crate::config::ServerConfig;
     use crate::options::Options;
-    use crate::outbox::{Command, Outbox};
+    use crate::outbox::Outbox;
+    use crate::queue::Command;
 
     const A: MessageRef<'_> = MessageRef::Text("a");
     const WEIGHT: usize = 1 + PLACE;

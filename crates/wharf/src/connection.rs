@@ -14,12 +14,13 @@ use crate::burst::Burst;
 use crate::error::{ControlError, SendError, TrySendError};
 use crate::inbox::{self, Inbox};
 use crate::options::Options;
-use crate::outbox::{Command, InBurst, Outbox, Turn};
+use crate::outbox::{InBurst, Outbox, Turn};
 use crate::proto::connection::{Cause, Config, Ending, Frame};
 use crate::proto::deflate::{Agreed, Direction};
 use crate::proto::frame::MAX_CONTROL_PAYLOAD;
 use crate::proto::handshake::{Extension, Version};
 use crate::proto::{Close, CloseCode, CloseError, Message, MessageRef};
+use crate::queue::Command;
 
 /// A WebSocket connection. A cheap clone, to be used from any number of tasks at once; all clones are the same
 /// connection.

@@ -2,8 +2,83 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
 use crate::burst::Burst;
-use crate::outbox::Command;
+use crate::proto::connection::{FramedMessages, PreparedMessage, RawFrame};
+use crate::proto::{Close, CloseCode, Message};
+
+/// Commands from the handles to the driver, in order.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Send(Message),
+    /// Short messages, one behind the other, framed by those who sent them.
+    SendFramed {
+        messages: FramedMessages,
+        weight: usize,
+    },
+    SendUncompressed(Message),
+    /// Short messages for all, framed already. Whoever looks at the outbox has ended the burst.
+    SendBurst(Arc<Burst>),
+    /// A message for many, framed already.
+    SendPrepared(PreparedMessage),
+    /// A message for many, to be compressed for this connection.
+    SendShared(Arc<Message>),
+    /// Judged before it was queued, unless it is not to be judged.
+    SendFrame(RawFrame),
+    Ping(Bytes),
+    Pong(Bytes),
+    Close(Close),
+    Drop {
+        code: CloseCode,
+        description: Option<String>,
+        tell_peer: bool,
+    },
+    /// Somebody waits until all before it has left.
+    Flush(oneshot::Sender<()>),
+}
+
+impl Command {
+    /// What it counts towards the bound, in bytes: its payload, and a little for its own place in the queue.
+    #[inline]
+    pub(crate) fn weight(&self) -> usize {
+        let payload = match self {
+            Self::Send(message) | Self::SendUncompressed(message) => message.len(),
+            Self::SendShared(message) => message.len(),
+            Self::SendPrepared(message) => message.wire_len(),
+            Self::SendFrame(frame) => frame.payload.len(),
+            Self::Ping(payload) | Self::Pong(payload) => payload.len(),
+            Self::Close(_) | Self::Drop { .. } => 0,
+            Self::SendFramed { weight, .. } => return *weight,
+            Self::SendBurst(burst) => return burst.end().weight,
+            Self::Flush(_) => return 0,
+        };
+        payload + PLACE
+    }
+
+    /// Whether it can become a frame that somebody would miss.
+    pub(crate) const fn is_frame(&self) -> bool {
+        !matches!(self, Self::Close(_) | Self::Drop { .. } | Self::Flush(_))
+    }
+
+    /// Whether it may pass between the fragments of another message.
+    pub(crate) fn is_control(&self) -> bool {
+        match self {
+            Self::Send(_)
+            | Self::SendFramed { .. }
+            | Self::SendBurst(_)
+            | Self::SendUncompressed(_)
+            | Self::SendPrepared(_)
+            | Self::SendShared(_) => false,
+            Self::SendFrame(frame) => frame.opcode & 0x8 != 0,
+            Self::Ping(_) | Self::Pong(_) | Self::Close(_) | Self::Drop { .. } | Self::Flush(_) => true,
+        }
+    }
+}
+
+/// What each place in the queue counts for, in bytes.
+pub(crate) const PLACE: usize = 16;
 
 /// As small as a `Vec`.
 #[derive(Debug)]

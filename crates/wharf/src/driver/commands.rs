@@ -7,9 +7,8 @@ use std::vec;
 
 use super::transport::{Direct, WriteParts};
 use super::{Driver, Transport};
-use crate::outbox::Command;
 use crate::proto::{CommandError, Message, spare};
-use crate::queue::Queue;
+use crate::queue::{Command, Queue};
 
 /// From this length on, in bytes, a message goes to the socket from where it lies: to copy it would take longer than a system
 /// call takes longer for it.

@@ -1,0 +1,105 @@
+use bytes::Bytes;
+use futures_util::FutureExt;
+
+use super::*;
+use crate::config::ServerConfig;
+
+fn outbox(limit: usize) -> Outbox {
+    let config = ServerConfig::default().max_buffered_amount(limit);
+    Outbox::new(Arc::new(Options::new(config).unwrap()), true)
+}
+
+#[test]
+fn c10_1_a_full_outbox_hands_the_message_back() {
+    let outbox = outbox(100);
+    assert_eq!(
+        outbox.try_send("x".repeat(200).into(), Command::Send),
+        Ok(true),
+        "one message may pass the limit"
+    );
+    let refused = outbox.try_send("y".into(), Command::Send);
+    assert_eq!(refused, Err(TrySendError::Full("y".into())));
+}
+
+#[test]
+fn the_driver_is_woken_once_however_many_sends_follow() {
+    let outbox = outbox(1000);
+    assert_eq!(outbox.try_send("a".into(), Command::Send), Ok(true));
+    assert_eq!(outbox.try_send("b".into(), Command::Send), Ok(false));
+    assert_eq!(outbox.take().as_mut().len(), 1, "both are short, and framed");
+    assert_eq!(outbox.try_send("c".into(), Command::Send), Ok(true));
+}
+
+#[test]
+fn short_messages_are_framed_together_and_stay_in_their_order_with_all_else() {
+    let outbox = outbox(10_000);
+    let long = "x".repeat(usize::from(SHORT));
+    let send = |message: &str| outbox.try_send(message.into(), Command::Send).unwrap();
+    assert!(send("a"));
+    assert_eq!(outbox.try_send_short(MessageRef::Binary(b"b")), Some(false));
+    assert!(!send(&long));
+    assert_eq!(outbox.try_send_short(MessageRef::Text(&long)), None, "not short");
+    assert!(!send("c"));
+    outbox.control(Command::Ping(Bytes::new())).unwrap();
+    assert!(!send("d"));
+    assert_eq!(outbox.buffered_amount(), 4 * (1 + PLACE) + long.len() + PLACE + PLACE);
+    let frames = |command: &Command| matches!(command, Command::SendFramed { .. });
+    let mut taken = outbox.take();
+    assert_eq!(taken.as_mut().iter().map(frames).collect::<Vec<_>>(), [true, false, true, false, true]);
+}
+
+#[test]
+fn what_is_masked_or_compressed_is_not_framed_by_its_sender() {
+    let options = Arc::new(Options::new(ServerConfig::default()).unwrap());
+    let outbox = Outbox::new(options, false);
+    assert_eq!(outbox.try_send_short(MessageRef::Text("a")), None);
+    outbox.try_send("a".into(), Command::Send).unwrap();
+    assert!(matches!(outbox.take().as_mut()[..], [Command::Send(_)]));
+}
+
+#[test]
+fn a_message_that_goes_out_in_fragments_is_not_framed_by_its_sender() {
+    let config = ServerConfig::default().fragmentation_threshold(3);
+    let outbox = Outbox::new(Arc::new(Options::new(config).unwrap()), true);
+    assert_eq!(outbox.try_send_short(MessageRef::Text("four")), None);
+    assert_eq!(outbox.try_send_short(MessageRef::Text("one")), Some(true));
+}
+
+#[test]
+fn what_the_driver_took_counts_until_it_is_written() {
+    let outbox = outbox(100);
+    outbox.try_send("x".repeat(200).into(), Command::Send).unwrap();
+    outbox.take();
+    assert!(matches!(outbox.try_send("y".into(), Command::Send), Err(TrySendError::Full(_))));
+    assert!(!outbox.set_unsent(1), "not empty yet");
+    assert!(outbox.set_unsent(0), "empty after it was full");
+    assert!(!outbox.set_unsent(0), "told once");
+    assert_eq!(outbox.try_send("y".into(), Command::Send), Ok(true));
+}
+
+#[test]
+fn c2_4_a_send_after_close_is_an_error() {
+    let outbox = outbox(100);
+    outbox.close(Close::EMPTY);
+    assert_eq!(outbox.try_send("late".into(), Command::Send), Err(TrySendError::Closed("late".into())));
+    assert!(!outbox.close(Close::EMPTY), "the first code stands");
+}
+
+#[test]
+fn what_was_sent_before_a_close_drains_behind_it() {
+    let outbox = outbox(100);
+    outbox.try_send("x".into(), Command::Send).unwrap();
+    outbox.close(Close::EMPTY);
+    outbox.take();
+    assert!(outbox.is_empty().now_or_never().is_none());
+    outbox.set_unsent(0);
+    assert!(outbox.is_empty().now_or_never().is_some());
+}
+
+#[test]
+fn c6_4_a_drop_of_what_is_gone_queues_nothing() {
+    let outbox = outbox(100);
+    outbox.gone();
+    assert!(!outbox.drop_connection(CloseCode::NORMAL, None, true));
+    assert_eq!(outbox.take().as_mut().len(), 0);
+}
