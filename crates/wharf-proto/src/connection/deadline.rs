@@ -38,9 +38,11 @@ pub enum Deadline {
 impl Connection {
     /// The nearest deadline, and what it is for.
     pub fn next_deadline(&self) -> Option<(Instant, Deadline)> {
+        // Nearly all: open, and nothing waits.
+        if self.aside.is_none() {
+            return self.keepalive_deadline();
+        }
         let other = match self.state() {
-            // Nearly all.
-            State::Open if self.aside.is_none() => return self.keepalive_deadline(),
             State::Open => self.keepalive_deadline(),
             State::SendingClose { until, .. } | State::AwaitingClose { until, .. } => {
                 Some((*until, Deadline::CloseUnanswered))

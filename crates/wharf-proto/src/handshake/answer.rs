@@ -42,12 +42,8 @@ impl Answer {
 
     /// Appends the answer as the head of an HTTP/1.1 response, its empty line included.
     pub fn write(&self, output: &mut Vec<u8>) {
-        if self.status == 101 {
-            output.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
-        } else {
-            let (status, reason) = (self.status, reason_phrase(self.status));
-            output.extend_from_slice(format!("HTTP/1.1 {status} {reason}\r\n").as_bytes());
-        }
+        let (status, reason) = (self.status, reason_phrase(self.status));
+        output.extend_from_slice(format!("HTTP/1.1 {status} {reason}\r\n").as_bytes());
         for (name, value) in &self.fields {
             write_field(output, name, value);
         }

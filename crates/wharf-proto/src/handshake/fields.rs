@@ -90,10 +90,6 @@ impl<'a> HandshakeFields<'a> {
         Ok(first.filter(|value| !value.is_empty()))
     }
 
-    pub(super) const fn has(&self, field: Field) -> bool {
-        self.lines[field as usize].first.is_some()
-    }
-
     /// See [`Fields::get_all`].
     pub(super) fn get_all(&self, field: Field) -> impl Iterator<Item = &'a [u8]> {
         let Lines { first, is_repeated } = self.lines[field as usize];

@@ -67,12 +67,8 @@ impl Request {
             key: ascii(key),
             version,
             origin: read_origin(&fields, version)?,
-            protocols: if fields.has(Field::Protocol) { read_protocols(&fields)? } else { Vec::new() },
-            extensions: if fields.has(Field::Extensions) {
-                parse_extensions(fields.get_all(Field::Extensions))?
-            } else {
-                Vec::new()
-            },
+            protocols: read_protocols(&fields)?,
+            extensions: parse_extensions(fields.get_all(Field::Extensions))?,
         })
     }
 }
