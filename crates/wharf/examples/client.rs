@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
         Err(error) => return Err(error.into()),
     };
-    println!("connected to {}, protocol {:?}", connection.socket_address(), connection.protocol());
+    println!("connected to {}, protocol {:?}", connection.remote_address(), connection.protocol());
 
     let mut lines = lines_of_input();
     let mut input_has_ended = false;

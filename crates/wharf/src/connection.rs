@@ -12,6 +12,7 @@ use futures_util::{Stream, stream};
 
 use crate::burst::Burst;
 use crate::error::{ControlError, SendError, TrySendError};
+use crate::http::client_address::address_text;
 use crate::inbox::{self, Inbox};
 use crate::options::Options;
 use crate::outbox::{InBurst, Outbox, Turn};
@@ -84,7 +85,7 @@ pub(crate) struct Opening {
     pub(crate) remote_address: Option<Box<str>>,
     /// Only where a proxy named more than the peer itself.
     pub(crate) forwarded_for: Box<[String]>,
-    pub(crate) socket: SocketAddr,
+    pub(crate) socket: Option<SocketAddr>,
 }
 
 /// Who is at the other end of the socket, in 20 bytes.
@@ -93,7 +94,16 @@ struct Peer {
     /// Of IPv4 as IPv6 writes it.
     ip: Ipv6Addr,
     port: u16,
-    is_v4: bool,
+    family: Family,
+}
+
+/// Which addresses a peer's is one of.
+#[derive(Clone, Copy, Debug)]
+enum Family {
+    V4,
+    V6,
+    /// None that is known.
+    Unknown,
 }
 
 /// What few connections have.
@@ -103,7 +113,7 @@ struct Details {
     remote_address: Box<str>,
     forwarded_for: Box<[String]>,
     /// As it was: a [`Peer`] knows no scope.
-    socket: SocketAddr,
+    socket: Option<SocketAddr>,
 }
 
 /// Who takes what a connection receives.
@@ -399,9 +409,9 @@ impl Connection {
         }
     }
 
-    /// The address of the socket's peer, whatever headers say.
+    /// The address of the socket's peer, whatever headers say. `None`: it has none that is known, such as on a Unix socket.
     #[doc(alias = "socket")]
-    pub fn socket_address(&self) -> SocketAddr {
+    pub fn socket_address(&self) -> Option<SocketAddr> {
         self.shared.details.get().map_or_else(|| self.shared.peer.address(), |details| details.socket)
     }
 
@@ -639,27 +649,29 @@ impl Shared {
 impl Details {
     fn of(opening: Opening) -> Self {
         let Opening { protocol, remote_address, forwarded_for, socket, .. } = opening;
-        let remote_address = remote_address.unwrap_or_else(|| socket.ip().to_canonical().to_string().into());
+        let remote_address = remote_address.unwrap_or_else(|| address_text(socket).into());
         Self { protocol, remote_address, forwarded_for, socket }
     }
 }
 
 impl Peer {
-    fn address(self) -> SocketAddr {
-        match self.ip.to_ipv4_mapped().filter(|_| self.is_v4) {
-            Some(ip) => SocketAddr::from((ip, self.port)),
-            None => SocketAddrV6::new(self.ip, self.port, 0, 0).into(),
+    fn address(self) -> Option<SocketAddr> {
+        match self.family {
+            Family::V4 => Some(SocketAddr::from((self.ip.to_ipv4_mapped()?, self.port))),
+            Family::V6 => Some(SocketAddrV6::new(self.ip, self.port, 0, 0).into()),
+            Family::Unknown => None,
         }
     }
 }
 
-impl From<SocketAddr> for Peer {
-    fn from(socket: SocketAddr) -> Self {
-        let ip = match socket.ip() {
-            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-            IpAddr::V6(ip) => ip,
+impl From<Option<SocketAddr>> for Peer {
+    fn from(socket: Option<SocketAddr>) -> Self {
+        let (ip, family) = match socket.map(|socket| socket.ip()) {
+            Some(IpAddr::V4(ip)) => (ip.to_ipv6_mapped(), Family::V4),
+            Some(IpAddr::V6(ip)) => (ip, Family::V6),
+            None => (Ipv6Addr::UNSPECIFIED, Family::Unknown),
         };
-        Self { ip, port: socket.port(), is_v4: socket.is_ipv4() }
+        Self { ip, port: socket.map_or(0, |socket| socket.port()), family }
     }
 }
 
@@ -689,7 +701,7 @@ mod tests {
             version: Version::V13,
             remote_address: None,
             forwarded_for: Box::default(),
-            socket: socket.parse().unwrap(),
+            socket: Some(socket.parse().unwrap()),
         };
         let options = Arc::new(Options::new(ServerConfig::default()).unwrap());
         Connection::new(Arc::new(Shared::new(0, opening, Receives::Handler, &options)))
@@ -705,11 +717,11 @@ mod tests {
         ] {
             let connection = to_peer(socket);
             assert_eq!(connection.shared.details.get().is_some(), is_kept_whole, "{socket}");
-            assert_eq!(connection.socket_address(), socket.parse().unwrap());
+            assert_eq!(connection.socket_address(), Some(socket.parse().unwrap()));
             assert_eq!(connection.protocol(), None);
             assert_eq!(connection.remote_address(), remote_address);
             assert_eq!(connection.remote_addresses(), [remote_address]);
-            assert_eq!(connection.socket_address(), socket.parse().unwrap());
+            assert_eq!(connection.socket_address(), Some(socket.parse().unwrap()));
         }
     }
 }

@@ -31,8 +31,9 @@ impl UpgradeOwner for Mounted {
         request: UpgradeRequest<'_>,
         arrival: Arrival,
     ) -> Pin<Box<dyn Future<Output = Decided> + Send>> {
-        let asked = Asked::read(request, arrival.peer, &self.options.config).map(Box::new);
-        Box::pin(self.decide(asked, arrival.started))
+        let started = arrival.started;
+        let asked = Asked::read(request, arrival, &self.options.config).map(Box::new);
+        Box::pin(self.decide(asked, started))
     }
 }
 
@@ -106,8 +107,10 @@ impl Mounted {
 impl Launch {
     fn start(mut self, stream: Stream, already_read: Vec<u8>) {
         let Some(receiver) = self.receiver.take() else { return };
-        // A socket that refuses an option is about to fail, and the driver will find that.
-        let _ = socket::configure(stream.tcp(), &self.options.config);
+        if let Some(tcp) = stream.tcp() {
+            // A socket that refuses an option is about to fail, and the driver will find that.
+            let _ = socket::configure(tcp, &self.options.config);
+        }
         let now = Instant::now().into_std();
         let core = proto::Connection::server(self.options.core.clone(), now);
         let core = match self.compression.take() {

@@ -15,6 +15,7 @@ use crate::error::{AcceptError, RejectError};
 use crate::handler::Handler;
 use crate::http::client_address::{self, ClientAddress, X_FORWARDED_FOR};
 use crate::http::request::{HttpRequest, UpgradeRequest};
+use crate::http::upgrade::Arrival;
 use crate::options::Options;
 use crate::proto::deflate::{self, Negotiated};
 use crate::proto::handshake::{self, Answer, Extension, Fields, HandshakeError, Refusal, Version};
@@ -50,8 +51,7 @@ pub struct Request {
 pub(crate) struct Asked {
     handshake: handshake::Request,
     http: HttpRequest,
-    /// Of the socket.
-    peer: SocketAddr,
+    arrival: Arrival,
     /// Resolved when they are asked for, where the socket's peer speaks for nobody else.
     addresses: OnceLock<ClientAddress>,
     cookies: Cookies,
@@ -113,10 +113,10 @@ impl Decision {
 }
 
 impl Asked {
-    /// Reads a handshake that came from `peer`.
+    /// Reads a handshake.
     pub(crate) fn read(
         request: UpgradeRequest<'_>,
-        peer: SocketAddr,
+        arrival: Arrival,
         config: &ServerConfig,
     ) -> Result<Self, HandshakeError> {
         let UpgradeRequest { fields, http } = request;
@@ -124,21 +124,21 @@ impl Asked {
             let target = http.target();
             let head = http.head(&target, fields);
             let handshake = handshake::Request::read(&head)?;
-            (handshake, addresses(&head.fields, peer, config), cookies(&head.fields, config))
+            (handshake, addresses(&head.fields, &arrival, config), cookies(&head.fields, config))
         };
         if !config.parse_extensions {
             handshake.extensions.clear();
         }
-        Ok(Self { handshake, http, peer, addresses, cookies })
+        Ok(Self { handshake, http, arrival, addresses, cookies })
     }
 }
 
-fn addresses(fields: &Fields<'_>, peer: SocketAddr, config: &ServerConfig) -> OnceLock<ClientAddress> {
+fn addresses(fields: &Fields<'_>, arrival: &Arrival, config: &ServerConfig) -> OnceLock<ClientAddress> {
     let mut forwarded_for = fields.get_all(X_FORWARDED_FOR).peekable();
     if forwarded_for.peek().is_none() {
         return OnceLock::new();
     }
-    OnceLock::from(client_address::resolve(peer, forwarded_for, config))
+    OnceLock::from(client_address::resolve(arrival.peer, forwarded_for, config))
 }
 
 fn cookies(fields: &Fields<'_>, config: &ServerConfig) -> Cookies {
@@ -292,15 +292,15 @@ impl Request {
         &self.addresses().remote_addresses
     }
 
-    /// The address of the socket's peer, whatever headers say.
+    /// The address of the socket's peer, whatever headers say. `None`: it has none that is known, such as on a Unix socket.
     #[doc(alias = "socket")]
-    pub const fn socket_address(&self) -> SocketAddr {
-        self.asked.peer
+    pub const fn socket_address(&self) -> Option<SocketAddr> {
+        self.asked.arrival.peer
     }
 
     fn addresses(&self) -> &ClientAddress {
-        let Asked { addresses, peer, .. } = self.asked.as_ref();
-        addresses.get_or_init(|| client_address::resolve(*peer, [], &self.options.config))
+        let Asked { addresses, arrival, .. } = self.asked.as_ref();
+        addresses.get_or_init(|| client_address::resolve(arrival.peer, [], &self.options.config))
     }
 
     /// Accepts as `auto_accept_connections` does: the first offered subprotocol, the client's own origin.
@@ -336,7 +336,7 @@ impl Request {
             version: self.asked.handshake.version,
             remote_address: forwarded.as_ref().map(|addresses| addresses.remote_address.as_str().into()),
             forwarded_for: forwarded.map(|addresses| addresses.remote_addresses.into()).unwrap_or_default(),
-            socket: self.asked.peer,
+            socket: self.asked.arrival.peer,
         };
         let options = self.options.clone();
         let shared = Arc::new(Shared::new(self.host.next_id(), opening, receiver.receives(), &options));

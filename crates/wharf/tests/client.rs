@@ -647,7 +647,7 @@ async fn client_and_server_of_this_crate_speak_to_each_other() {
         let request = ConnectRequest::new(&url).unwrap().protocol("Chat");
         let connection = client.connect(request).await.unwrap();
         assert_eq!(connection.protocol(), Some("Chat"));
-        assert_eq!(connection.socket_address(), site.http.local_addr());
+        assert_eq!(connection.socket_address(), Some(site.http.local_addr()));
         assert_eq!(connection.remote_address(), "127.0.0.1");
         assert_eq!(connection.websocket_version(), Version::V13);
         for message in [Message::from("text"), Message::Binary(vec![0xff; 300_000].into()), Message::from("")]

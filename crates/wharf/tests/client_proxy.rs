@@ -58,7 +58,7 @@ async fn k7_1_a_connect_proxy_carries_the_connection() {
     assert_eq!(connect.fields(), [("Host", authority.as_str())], "no credentials where none were given");
     connection.send("through").await.unwrap();
     assert_eq!(peer.frame().await.payload, b"through");
-    assert_eq!(connection.socket_address().port(), proxy.port());
+    assert_eq!(connection.socket_address().unwrap().port(), proxy.port());
 }
 
 #[tokio::test]

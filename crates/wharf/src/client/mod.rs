@@ -135,13 +135,15 @@ impl Client {
             version: opened.version,
             remote_address: (ip != ip.to_canonical()).then(|| ip.to_string().into()),
             forwarded_for: Box::default(),
-            socket: opened.peer,
+            socket: Some(opened.peer),
         };
         let id = self.inner.next_id.fetch_add(1, Ordering::Relaxed);
         let shared = Arc::new(Shared::new(id, opening, receiver.receives(), &self.inner.options));
         let connection = Connection::new(shared.clone());
-        // A socket that refuses an option is about to fail, and the driver will find that.
-        let _ = socket::configure(opened.stream.tcp(), config);
+        if let Some(tcp) = opened.stream.tcp() {
+            // A socket that refuses an option is about to fail, and the driver will find that.
+            let _ = socket::configure(tcp, config);
+        }
         let now = tokio::time::Instant::now().into_std();
         let core = proto::Connection::client(core.clone(), masking_key, now);
         let core = match opened.compression {

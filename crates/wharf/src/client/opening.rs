@@ -88,6 +88,7 @@ impl Settings {
             Stream::Tcp(stream) => self.shake_hands(stream, &handshake, &bytes, deadline).await?,
             #[cfg(feature = "tls")]
             Stream::Tls(stream) => self.shake_hands(stream, &handshake, &bytes, deadline).await?,
+            Stream::Other(stream) => self.shake_hands(stream, &handshake, &bytes, deadline).await?,
         };
         let compression = match &core.deflate {
             Some(config) => deflate::accept(&accepted.extensions, &handshake.extensions, config, memory)?,

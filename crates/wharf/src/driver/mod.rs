@@ -87,6 +87,9 @@ pub(crate) fn start(
         Stream::Tls(stream) => {
             tokio::spawn(Driver::new(core, stream, already_read, shared, owner, receiver));
         }
+        Stream::Other(stream) => {
+            tokio::spawn(Driver::new(core, stream, already_read, shared, owner, receiver));
+        }
     }
 }
 

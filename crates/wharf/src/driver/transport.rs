@@ -1,11 +1,11 @@
 //! The streams that a connection can run on.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 #[cfg(feature = "tls")]
@@ -43,51 +43,110 @@ impl<S: Transport> WriteParts for Direct<'_, S> {
     }
 }
 
-/// What is left of a connection once it is no longer HTTP.
+/// What is left of a connection once it is no longer HTTP. The two kinds that nearly all are have a driver of their own
+/// type; all others share one, which asks the stream through a pointer.
 pub(crate) enum Stream {
     Tcp(TcpStream),
     #[cfg(feature = "tls")]
     Tls(TlsStream<TcpStream>),
+    Other(Box<dyn Transport>),
 }
 
-/// What HTTP is spoken on: the stream that is left of it afterwards, where that is one that a driver runs on.
-pub(crate) trait IntoStream: Sized {
-    fn into_stream(self) -> Option<Stream> {
-        None
+/// What HTTP is spoken on: the stream that is left of it afterwards.
+pub(crate) trait IntoStream: Transport + Sized {
+    fn into_stream(self) -> Stream {
+        Stream::Other(Box::new(self))
     }
 
     #[cfg(feature = "tls")]
-    fn secured_into_stream(_secured: TlsStream<Self>) -> Option<Stream> {
-        None
+    fn secured_into_stream(secured: TlsStream<Self>) -> Stream {
+        Stream::Other(Box::new(secured))
     }
 }
 
 impl IntoStream for TcpStream {
-    fn into_stream(self) -> Option<Stream> {
-        Some(Stream::Tcp(self))
+    fn into_stream(self) -> Stream {
+        Stream::Tcp(self)
     }
 
     #[cfg(feature = "tls")]
-    fn secured_into_stream(secured: TlsStream<Self>) -> Option<Stream> {
-        Some(Stream::Tls(secured))
+    fn secured_into_stream(secured: TlsStream<Self>) -> Stream {
+        Stream::Tls(secured)
     }
 }
 
 #[cfg(feature = "tls")]
 impl<S: IntoStream> IntoStream for TlsStream<S> {
-    fn into_stream(self) -> Option<Stream> {
+    fn into_stream(self) -> Stream {
         S::secured_into_stream(self)
     }
 }
 
 impl Stream {
-    /// The socket under it.
-    pub(crate) fn tcp(&self) -> &TcpStream {
+    /// A stream that knows no way to end but in order.
+    pub(crate) fn foreign(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        Self::Other(Box::new(Foreign(stream)))
+    }
+
+    /// The socket under it, where it is known to be one of TCP.
+    pub(crate) fn tcp(&self) -> Option<&TcpStream> {
         match self {
-            Self::Tcp(stream) => stream,
+            Self::Tcp(stream) => Some(stream),
             #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.inner(),
+            Self::Tls(stream) => Some(stream.inner()),
+            Self::Other(_) => None,
         }
+    }
+}
+
+impl Transport for Box<dyn Transport> {
+    fn reset_on_drop(&mut self) {
+        self.as_mut().reset_on_drop();
+    }
+}
+
+/// A stream of somebody else's.
+pub(crate) struct Foreign<S>(pub(crate) S);
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> IntoStream for Foreign<S> {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for Foreign<S> {
+    fn reset_on_drop(&mut self) {}
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Foreign<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Foreign<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct ClientAddress {
 /// a named proxy's own: a proxy appends the address that it sees, what stands before was sent by the client.
 /// Where none is named, the first address is taken, as the reference does.
 pub(crate) fn resolve<'a>(
-    peer: SocketAddr,
+    peer: Option<SocketAddr>,
     forwarded_for: impl IntoIterator<Item = &'a [u8]>,
     config: &ServerConfig,
 ) -> ClientAddress {
@@ -29,14 +29,14 @@ pub(crate) fn resolve<'a>(
     let names_proxies = !config.trusted_proxies.is_empty();
 
     let mut remote_addresses = Vec::new();
-    if !config.ignore_x_forwarded_for && (!names_proxies || is_proxy(peer.ip())) {
+    if !config.ignore_x_forwarded_for && (!names_proxies || peer.is_none_or(|peer| is_proxy(peer.ip()))) {
         let values = forwarded_for.into_iter();
         remote_addresses.extend(values.flat_map(|value| value.split(|&b| b == b',')).filter_map(entry));
         // The last are the ones that a proxy vouches for, so the bound leaves out the first.
         let excess = remote_addresses.len().saturating_sub(MAX_ENTRIES);
         remote_addresses.drain(..excess);
     }
-    remote_addresses.push(peer.ip().to_canonical().to_string());
+    remote_addresses.push(address_text(peer));
 
     let vouched_for = remote_addresses.iter().rfind(|text| !address_in(text).is_some_and(is_proxy));
     let remote_address = match vouched_for {
@@ -44,6 +44,11 @@ pub(crate) fn resolve<'a>(
         _ => &remote_addresses[0],
     };
     ClientAddress { remote_address: remote_address.clone(), remote_addresses }
+}
+
+/// The IP address of a socket's peer, as it is written: of IPv4 as such, however it came.
+pub(crate) fn address_text(peer: Option<SocketAddr>) -> String {
+    peer.map_or_else(|| "unknown".to_owned(), |peer| peer.ip().to_canonical().to_string())
 }
 
 fn entry(bytes: &[u8]) -> Option<String> {
@@ -79,7 +84,7 @@ mod tests {
     const PEER: &str = "10.0.0.9";
 
     fn resolved(peer: &str, values: &[&[u8]], config: &ServerConfig) -> ClientAddress {
-        resolve(SocketAddr::new(peer.parse().unwrap(), 4711), values.iter().copied(), config)
+        resolve(Some(SocketAddr::new(peer.parse().unwrap(), 4711)), values.iter().copied(), config)
     }
 
     fn trusting(networks: &[&str]) -> ServerConfig {

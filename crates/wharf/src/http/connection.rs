@@ -40,7 +40,7 @@ pub(crate) fn serve<S>(
     slot: impl Send + 'static,
 ) -> impl Future<Output = ()> + Send
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + IntoStream + 'static,
+    S: IntoStream,
 {
     let mut stream = HttpStream::new(stream, terms.limits.write_timeout);
     let mut open_stop = stop.clone();
@@ -60,9 +60,7 @@ where
                 Some(Box::pin(run(stream.before(read), service, terms.limits, open_stop)))
             }
             Opened::Switched(begin, read) => {
-                if let Some(stream) = stream.into_inner().into_stream() {
-                    begin(stream, read);
-                }
+                begin(stream.into_inner().into_stream(), read);
                 None
             }
             Opened::Over { owes_an_answer } => {
@@ -178,7 +176,7 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
         self.progress.asked_for_upgrade(request.extensions().get());
         let response = match owner {
             Some(owner) => {
-                upgrade(owner, request, Arrival { started: self.progress.started(), ..self.arrival })
+                upgrade(owner, request, Arrival { started: self.progress.started(), ..self.arrival.clone() })
             }
             None => self.service.call(request),
         };

@@ -26,7 +26,7 @@ use crate::tls::TlsStream;
 
 /// Where connections come from. A fake one stands in where a test needs errors that no kernel gives on demand.
 pub(crate) trait Accept: Send + 'static {
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + IntoStream + 'static;
+    type Stream: IntoStream;
 
     /// The next connection. Dropping the future loses none.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Arrival)>> + Send;
@@ -38,7 +38,7 @@ impl Accept for TcpListener {
     async fn accept(&self) -> io::Result<(TcpStream, Arrival)> {
         // Each listener has one task that takes from it, and needs no more than to be woken.
         let (stream, peer) = poll_fn(|cx| self.poll_accept(cx)).await?;
-        Ok((stream, Arrival { peer, started: Instant::now() }))
+        Ok((stream, Arrival::of_peer(Some(peer))))
     }
 }
 
@@ -99,7 +99,8 @@ pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving)
                     Security::Tls(acceptor) => {
                         let acceptor = acceptor.clone();
                         tokio::spawn(Box::pin(async move {
-                            let secured = secure(stream, &acceptor, arrival, limits, stop.clone()).await;
+                            let secured =
+                                secure(stream, &acceptor, arrival.started, limits, stop.clone()).await;
                             if let Some(stream) = secured {
                                 serve(stream, arrival, service, terms, stop, slot).await;
                             }
@@ -159,14 +160,14 @@ pub(crate) enum Security {
 async fn secure<S>(
     stream: S,
     acceptor: &tokio_rustls::TlsAcceptor,
-    arrival: Arrival,
+    started: Instant,
     limits: Limits,
     mut stop: watch::Receiver<Phase>,
 ) -> Option<TlsStream<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let handshake = timeout_at(arrival.started + limits.handshake_timeout, acceptor.accept(stream));
+    let handshake = timeout_at(started + limits.handshake_timeout, acceptor.accept(stream));
     tokio::select! {
         secured = handshake => Some(TlsStream::new(secured.ok()?.ok()?.into())),
         _ = closing(&mut stop) => None,
@@ -203,8 +204,6 @@ mod tests {
     use super::super::support::{ORDINARY, read_head};
     use super::*;
 
-    impl IntoStream for DuplexStream {}
-
     /// Fails with these errors one after the other, then brings these connections, and then none.
     struct Failing {
         errors: Mutex<VecDeque<io::Error>>,
@@ -224,7 +223,7 @@ mod tests {
                 }
                 (None, Some(stream)) => {
                     let addr = "127.0.0.1:1".parse().unwrap();
-                    Ok((stream, Arrival { peer: addr, started: Instant::now() }))
+                    Ok((stream, Arrival::of_peer(Some(addr))))
                 }
                 (None, None) => pending().await,
             }

@@ -105,7 +105,7 @@ where
         if former > 0 && !is_over_limit && !has_empty_line(&read[former.saturating_sub(3)..]) {
             continue;
         }
-        match Handshake::parse(read, *arrival, terms) {
+        match Handshake::parse(read, arrival, terms) {
             Ok(Some(handshake)) => return First::Handshake(handshake),
             Ok(None) if !is_over_limit => {}
             Ok(None) | Err(NoHandshake) => return First::Other,
@@ -122,13 +122,13 @@ struct NoHandshake;
 
 impl Handshake {
     /// Takes the handshake out of what was read, if it is there. `None`: more has to come.
-    fn parse(read: &mut BytesMut, arrival: Arrival, terms: &Terms) -> Result<Option<Self>, NoHandshake> {
+    fn parse(read: &mut BytesMut, arrival: &Arrival, terms: &Terms) -> Result<Option<Self>, NoHandshake> {
         let bytes = std::mem::take(read).freeze();
         let parsed = parse_request(&bytes, &terms.limits);
         let owner = parsed.as_ref().ok().and_then(Option::as_ref).and_then(|_| terms.mount.owner());
         match (parsed, owner) {
             (Ok(Some((request, len))), Some(owner)) => {
-                let decided = owner.upgrade(request, arrival);
+                let decided = owner.upgrade(request, arrival.clone());
                 Ok(Some(Self { decided, rest: BytesMut::from(&bytes[len..]) }))
             }
             (parsed, _) => {

@@ -42,11 +42,19 @@ pub(crate) enum Decided {
 pub(crate) type Begin = Box<dyn FnOnce(Stream, Vec<u8>) + Send>;
 
 /// How a request came.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Arrival {
-    pub(crate) peer: SocketAddr,
+    /// The socket's peer. `None`: it has no address that is known, such as on a Unix socket.
+    pub(crate) peer: Option<SocketAddr>,
     /// When its handshake began: with the TCP connection, or with the end of the previous response on it.
     pub(crate) started: Instant,
+}
+
+impl Arrival {
+    /// One that began now.
+    pub(crate) fn of_peer(peer: Option<SocketAddr>) -> Self {
+        Self { peer, started: Instant::now() }
+    }
 }
 
 /// Whether a request asks for another protocol (RFC 9110 §7.8), whichever it is.
@@ -77,25 +85,22 @@ pub(crate) async fn hand_over(upgrade: OnUpgrade, begin: Begin) {
 /// Takes the stream back from hyper, with the bytes that were read behind the request.
 async fn take_stream(upgrade: OnUpgrade) -> Option<(Stream, Vec<u8>)> {
     let upgraded = match upgrade.await.ok()?.downcast::<TokioIo<HttpStream<TcpStream>>>() {
-        Ok(parts) => return taken_apart(parts),
+        Ok(parts) => return Some(taken_apart(parts)),
         Err(upgraded) => upgraded,
     };
     #[cfg(feature = "tls")]
     let upgraded = match upgraded.downcast::<TokioIo<HttpStream<TlsStream<TcpStream>>>>() {
-        Ok(parts) => return taken_apart(parts),
+        Ok(parts) => return Some(taken_apart(parts)),
         Err(upgraded) => upgraded,
     };
-    drop(upgraded);
-    None
+    Some((Stream::foreign(TokioIo::new(upgraded)), Vec::new()))
 }
 
-fn taken_apart<S: IntoStream>(
-    parts: hyper::upgrade::Parts<TokioIo<HttpStream<S>>>,
-) -> Option<(Stream, Vec<u8>)> {
+fn taken_apart<S: IntoStream>(parts: hyper::upgrade::Parts<TokioIo<HttpStream<S>>>) -> (Stream, Vec<u8>) {
     let stream = parts.io.into_inner();
     // Copied: the bytes share HTTP's whole read buffer, which is not to live on behind them.
     let read = [parts.read_buf.as_ref(), stream.unread()].concat();
-    Some((stream.into_inner().into_stream()?, read))
+    (stream.into_inner().into_stream(), read)
 }
 
 /// An answer as hyper takes it.

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use crate::driver::Transport;
 
@@ -35,7 +34,7 @@ impl<S> TlsStream<S> {
     }
 }
 
-impl Transport for TlsStream<TcpStream> {
+impl<S: Transport> Transport for TlsStream<S> {
     fn reset_on_drop(&mut self) {
         self.stream.get_mut().0.reset_on_drop();
     }

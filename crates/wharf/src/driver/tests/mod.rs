@@ -15,7 +15,7 @@ use std::task::{Context, Wake, Waker};
 use futures_util::future::LocalBoxFuture;
 use tokio::io::DuplexStream;
 
-use super::{Driver, Receiver, Transport};
+use super::{Driver, IntoStream, Receiver, Transport};
 use crate::config::ServerConfig;
 use crate::connection::{Connection, Opening, Owner, Receives, Shared};
 use crate::options::Options;
@@ -23,6 +23,8 @@ use crate::proto;
 use crate::proto::connection::Ending;
 use crate::proto::handshake::Version;
 use crate::proto::mask::MaskingKey;
+
+impl IntoStream for DuplexStream {}
 
 impl Transport for DuplexStream {
     fn reset_on_drop(&mut self) {}
@@ -68,7 +70,7 @@ fn end(
         version: Version::V13,
         remote_address: Some("peer".into()),
         forwarded_for: Box::default(),
-        socket: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        socket: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
     };
     let shared = Arc::new(Shared::new(0, opening, Receives::Handles, options));
     let driver = Driver::new(core, stream, Vec::new(), shared.clone(), Arc::new(Nobody), Receiver::Queue);
