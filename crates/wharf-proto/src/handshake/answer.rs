@@ -8,8 +8,8 @@ use std::borrow::Cow;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "the client waits for its answer"]
 pub struct Answer {
-    status: u16,
-    fields: Vec<(Cow<'static, str>, String)>,
+    pub(super) status: u16,
+    pub(super) fields: Vec<(Cow<'static, str>, String)>,
 }
 
 impl Answer {
@@ -50,7 +50,7 @@ impl Answer {
         output.extend_from_slice(b"\r\n");
     }
 
-    /// 101 if the connection becomes a WebSocket, else 300 to 599.
+    /// 101 (over HTTP/2 200) if the connection becomes a WebSocket, else 300 to 599.
     pub fn status(&self) -> u16 {
         self.status
     }

@@ -109,6 +109,14 @@ pub enum HandshakeError {
         /// What came.
         host: String,
     },
+    /// `:authority` and `Host` name different hosts (RFC 9113 §8.3.1), so that it is open which counts.
+    #[error("Client must name one host in :authority and Host, not \"{authority}\" and \"{host}\".")]
+    HostDiffers {
+        /// `Host`.
+        host: String,
+        /// `:authority`.
+        authority: String,
+    },
     /// `Sec-WebSocket-Key` is absent or empty (RFC 6455 §4.2.1 item 5).
     #[error("Client must provide a value for Sec-WebSocket-Key.")]
     KeyMissing,

@@ -1,4 +1,4 @@
-//! The opening handshake of RFC 6455 §4, for both sides.
+//! The opening handshake of RFC 6455 §4, for both sides, and that of RFC 8441 over HTTP/2, for servers.
 //!
 //! Pure functions: bytes or header fields go in, a verdict or bytes come out. Nothing here reads a socket,
 //! waits, or makes random numbers, so a driver of any kind can use it, and so can a test.
@@ -28,6 +28,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Over HTTP/2 an [`ExtendedConnect`] is read by [`Request::read_extended_connect`], and answered by what
+//! [`Answer::into_http2`] makes of an answer.
+//!
 //! **Client.** [`ClientRequest`] writes the request, [`parse_response`] reads what comes back, [`verify`]
 //! judges it.
 //!
@@ -40,6 +43,7 @@ mod error;
 mod fields;
 mod head;
 mod headers;
+mod http2;
 mod key;
 mod request;
 mod response;
@@ -52,6 +56,7 @@ pub use error::{
 };
 pub use head::{Fields, HeadLimits, HttpVersion, RequestHead, ResponseHead, parse_request, parse_response};
 pub use headers::{Extension, is_token, parse_extensions, write_extensions};
+pub use http2::ExtendedConnect;
 pub use key::{accept_key, is_key};
 pub use request::{ClientRequest, Request, Version, is_upgrade};
 pub use response::{Accept, Accepted, Refusal, verify};

@@ -25,10 +25,10 @@ pub struct Request {
     /// `Host` as sent, with the port if there was one.
     pub host: String,
     /// The request target as sent: not decoded, with its query. Usually a path, from some proxies an absolute
-    /// URL.
+    /// URL; over HTTP/2 always `:path`.
     pub resource: String,
-    /// `Sec-WebSocket-Key` as sent.
-    pub key: String,
+    /// `Sec-WebSocket-Key` as sent. Over HTTP/2 most clients send none (RFC 8441 §5).
+    pub key: Option<String>,
     /// The version of the protocol that the client speaks.
     pub version: Version,
     /// The origin as sent, from the field of the version; `None` if it was absent or empty.
@@ -56,18 +56,29 @@ impl Request {
         let host = read_host(&fields)?;
         // Two keys are none (RFC 6455 §11.3.1).
         let Some(key) = fields.get_single(Field::Key)? else { return Err(HandshakeError::KeyMissing) };
-        let version = read_version(&fields)?;
-        // After the version, for that is what decides how a key looks.
+        // The version first, for that is what decides how a key looks.
+        read_version(&fields)?;
         if !is_key(key) {
             return Err(HandshakeError::Key { key: excerpt(key) });
         }
+        Self::of_fields(host, head.target, Some(key), &fields)
+    }
+
+    /// The fields that mean the same in every version of HTTP.
+    pub(super) fn of_fields(
+        host: String,
+        resource: &str,
+        key: Option<&[u8]>,
+        fields: &HandshakeFields<'_>,
+    ) -> Result<Self, HandshakeError> {
+        let version = read_version(fields)?;
         Ok(Self {
             host,
-            resource: head.target.to_owned(),
-            key: ascii(key),
+            resource: resource.to_owned(),
+            key: key.map(ascii),
             version,
-            origin: read_origin(&fields, version)?,
-            protocols: read_protocols(&fields)?,
+            origin: read_origin(fields, version)?,
+            protocols: read_protocols(fields)?,
             extensions: parse_extensions(fields.get_all(Field::Extensions))?,
         })
     }
@@ -284,7 +295,7 @@ fn check_upgrade(fields: &HandshakeFields<'_>) -> Result<(), HandshakeError> {
 }
 
 /// RFC 6455 §4.2.1 item 2.
-fn read_host(fields: &HandshakeFields<'_>) -> Result<String, HandshakeError> {
+pub(super) fn read_host(fields: &HandshakeFields<'_>) -> Result<String, HandshakeError> {
     let Some(host) = fields.get_single(Field::Host)? else { return Err(HandshakeError::HostMissing) };
     if is_host(host) { Ok(ascii(host)) } else { Err(HandshakeError::Host { host: excerpt(host) }) }
 }
@@ -341,7 +352,7 @@ fn ascii(value: &[u8]) -> String {
 
 /// Whether a request target names a resource: a path, or an absolute URL of HTTP (RFC 6455 §4.2.1 item 1), without blanks
 /// and control characters.
-fn is_target(target: &str) -> bool {
+pub(super) fn is_target(target: &str) -> bool {
     let is_clean = target.bytes().all(|byte| byte > b' ' && byte != 0x7f);
     let is_http = |scheme: &str| ["http", "https"].iter().any(|http| http.eq_ignore_ascii_case(scheme));
     is_clean
@@ -350,7 +361,7 @@ fn is_target(target: &str) -> bool {
 
 /// Whether `host` has only characters that a host and a port can have (RFC 3986 §3.2.2, §3.2.3). Whether it
 /// names anything is for those to say who route by it.
-fn is_host(host: &[u8]) -> bool {
+pub(super) fn is_host(host: &[u8]) -> bool {
     let is_mark = |byte| {
         matches!(
             byte,

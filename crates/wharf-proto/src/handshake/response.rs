@@ -24,17 +24,15 @@ pub struct Accept<'a> {
 }
 
 impl Accept<'_> {
-    /// The answer 101 to `request` (RFC 6455 §4.2.2 item 5), with no extension that was not offered (RFC 6455 §9), and each
+    /// The answer 101 to `request` (RFC 6455 §4.2.2 item 5; [`Answer::into_http2`] makes it that of HTTP/2), with no extension that was not offered (RFC 6455 §9), and each
     /// field once (RFC 6455 §11.3.2, §11.3.3, §11.3.4).
     ///
     /// # Errors
     /// What was not requested or cannot be sent; [`AnswerError::answer`] is what the client gets instead.
     pub fn answer(&self, request: &Request) -> Result<Answer, AnswerError> {
-        let mut fields: Vec<(Cow<'static, str>, String)> = vec![
-            ("Upgrade".into(), "websocket".to_owned()),
-            ("Connection".into(), "Upgrade".to_owned()),
-            ("Sec-WebSocket-Accept".into(), accept_key(&request.key)),
-        ];
+        let mut fields: Vec<(Cow<'static, str>, String)> =
+            vec![("Upgrade".into(), "websocket".to_owned()), ("Connection".into(), "Upgrade".to_owned())];
+        fields.extend(request.key.as_deref().map(|key| ("Sec-WebSocket-Accept".into(), accept_key(key))));
         if let Some(protocol) = self.protocol.filter(|protocol| !protocol.is_empty()) {
             let protocol = requested_spelling(protocol, &request.protocols)?;
             fields.push(("Sec-WebSocket-Protocol".into(), protocol.to_owned()));
