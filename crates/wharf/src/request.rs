@@ -120,12 +120,8 @@ impl Asked {
         config: &ServerConfig,
     ) -> Result<Self, HandshakeError> {
         let UpgradeRequest { fields, http } = request;
-        let (mut handshake, addresses, cookies) = {
-            let target = http.target();
-            let head = http.head(&target, fields);
-            let handshake = handshake::Request::read(&head)?;
-            (handshake, addresses(&head.fields, &arrival, config), cookies(&head.fields, config))
-        };
+        let (addresses, cookies) = (addresses(&fields, &arrival, config), cookies(&fields, config));
+        let mut handshake = http.read_handshake(fields)?;
         if !config.parse_extensions {
             handshake.extensions.clear();
         }
@@ -206,7 +202,7 @@ impl Request {
         self.asked.http.parts()
     }
 
-    /// The `Host` header as sent, with its port.
+    /// The `Host` header as sent, or `:authority` over HTTP/2, with its port.
     pub fn host(&self) -> &str {
         &self.asked.handshake.host
     }
@@ -241,9 +237,9 @@ impl Request {
         form_urlencoded::parse(self.query().unwrap_or_default().as_bytes())
     }
 
-    /// The `Sec-WebSocket-Key` as sent.
-    pub fn key(&self) -> &str {
-        &self.asked.handshake.key
+    /// The `Sec-WebSocket-Key` as sent. Over HTTP/2 most clients send none (RFC 8441 §5).
+    pub fn key(&self) -> Option<&str> {
+        self.asked.handshake.key.as_deref()
     }
 
     /// 13, or 8.

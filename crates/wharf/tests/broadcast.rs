@@ -149,7 +149,7 @@ const EACH: usize = 2000;
 async fn broadcasts_of_several_threads_all_arrive_in_the_order_of_each() {
     let http = HttpServer::builder().workers(2).bind("127.0.0.1:0").await.unwrap();
     let config = ServerConfig::default().max_buffered_amount(1 << 30);
-    let site = Site { server: Server::mounted(config, [&http]).unwrap(), http };
+    let site = Site::of(http.clone(), Server::mounted(config, [&http]).unwrap());
     let (clients, _connections) = pairs(&site, 8).await;
     let threads: Vec<_> = (0..THREADS)
         .map(|thread| {

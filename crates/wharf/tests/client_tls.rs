@@ -38,7 +38,7 @@ impl SecureSite {
         let https = HttpServer::builder().tls(certificates.server()).bind("127.0.0.1:0").await.unwrap();
         let server = Server::new(config);
         server.mount([&https]).unwrap();
-        Self { certificates, site: Site { http: https, server } }
+        Self { certificates, site: Site::of(https, server) }
     }
 
     async fn open() -> Self {

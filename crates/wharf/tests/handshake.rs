@@ -87,7 +87,7 @@ async fn r1_3_an_absolute_target_parses_to_its_path_and_query() {
 #[tokio::test]
 async fn r1_a_request_has_the_key_the_version_and_the_whole_http_request() {
     let request = asking("X-Own: value\r\n").await;
-    assert_eq!(request.key(), "dGhlIHNhbXBsZSBub25jZQ==");
+    assert_eq!(request.key(), Some("dGhlIHNhbXBsZSBub25jZQ=="));
     assert_eq!(request.websocket_version(), Version::V13);
     assert_eq!(request.http_request().headers["x-own"], "value");
     assert_eq!(request.http_request().method, "GET");

@@ -10,7 +10,7 @@ use wharf::{Accept, CloseCode, HttpServer, Server, ServerConfig};
 fn mounted_on(http: HttpServer) -> Site {
     let server = Server::new(ServerConfig::default().auto_accept_connections(true));
     server.mount([&http]).expect("the options are valid");
-    Site { http, server }
+    Site::of(http, server)
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn shutting_the_http_server_down_waits_for_a_decision_until_its_deadline()
     let http = builder.bind("127.0.0.1:0").await.unwrap();
     let server = Server::new(ServerConfig::default());
     server.mount([&http]).unwrap();
-    let site = Site { http, server };
+    let site = Site::of(http, server);
     let (mut client, request) = site.ask("").await;
     within(site.http.shut_down()).await;
     assert_eq!(client.next().await, None, "no answer");

@@ -387,7 +387,7 @@ async fn kept_alive_requests_before_the_handshake_disturb_nothing() {
 async fn a_request_outlives_its_server() {
     let site = Site::open().await;
     let (mut client, request) = site.ask("").await;
-    let Site { http, server } = site;
+    let Site { http, server, .. } = site;
     drop::<Server>(server);
     let connection = request.accept(Accept::new()).unwrap();
     assert_eq!(client.head().await.status(), 101);

@@ -317,7 +317,7 @@ async fn s5_1_a_code_that_cannot_be_sent_closes_all_the_same() {
 async fn s6_1_shutting_down_unmounts_closes_all_and_leaves_the_http_server() {
     let http = http_with_service().await;
     let server = Server::mounted(ServerConfig::default(), [&http]).unwrap();
-    let site = Site { http, server };
+    let site = Site::of(http, server);
     let (mut client, _connection) = site.pair().await;
     let (mut asking, request) = site.ask("").await;
     let peers = async {
@@ -353,7 +353,7 @@ async fn s6_2_shutting_down_twice_or_before_any_mount_does_nothing_more() {
 
     let http = http().await;
     server.mount([&http]).unwrap();
-    let site = Site { http, server };
+    let site = Site::of(http, server);
     let (mut client, connection) = site.pair().await;
     assert_echoes(&mut client, &connection).await;
 }
@@ -486,7 +486,7 @@ async fn s11_1_with_nobody_to_decide_a_handshake_gets_404_and_live_connections_g
     // RFC 6455 §4.2.2
     let site = Site::open().await;
     let (mut client, connection) = site.pair().await;
-    let Site { http, server } = site;
+    let Site { http, server, .. } = site;
     drop(server);
     assert_echoes(&mut client, &connection).await;
     let mut late = Client::connect(&http).await;
@@ -498,7 +498,7 @@ async fn s11_1_with_nobody_to_decide_a_handshake_gets_404_and_live_connections_g
 
 #[tokio::test]
 async fn s11_1_with_nobody_to_decide_an_invalid_handshake_is_still_told_why() {
-    let Site { http, server } = Site::open().await;
+    let Site { http, server, .. } = Site::open().await;
     drop(server);
     let mut client = Client::connect(&http).await;
     client.write("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n").await;

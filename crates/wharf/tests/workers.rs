@@ -50,7 +50,7 @@ async fn site(builder: HttpServerBuilder) -> Site {
 async fn site_with(builder: HttpServerBuilder, config: ServerConfig) -> Site {
     let http = builder.bind(LOCALHOST).await.unwrap();
     let server = Server::mounted(config, [&http]).unwrap();
-    Site { http, server }
+    Site::of(http, server)
 }
 
 fn name_of_this_thread() -> String {

@@ -138,6 +138,39 @@ impl HttpServerBuilder {
         self
     }
 
+    /// Whether HTTP/2 is spoken, and WebSockets over it (RFC 8441). Default true.
+    ///
+    /// Over TLS clients are offered it (ALPN `h2`, RFC 7301), and on a plain port it is spoken with those who begin with it
+    /// (RFC 9113 §3.3). A browser that loads its page over HTTP/2 opens its WebSockets on the same connection. Requests,
+    /// connections, options and limits are the same as over HTTP/1.1. Without, clients speak HTTP/1.1.
+    ///
+    /// A connection without any stream ends after [`handshake_timeout`](Self::handshake_timeout). One that carries a WebSocket
+    /// is none in HTTP, to [`max_connections`](Self::max_connections).
+    pub fn http2(mut self, is_spoken: bool) -> Self {
+        self.limits.is_http2_spoken = is_spoken;
+        self
+    }
+
+    /// How many streams an HTTP/2 connection may have at once, WebSockets and requests together
+    /// (`SETTINGS_MAX_CONCURRENT_STREAMS`, RFC 9113 §6.5.2). Default 128.
+    ///
+    /// A client keeps to it and waits, or opens another connection; a stream beyond is refused.
+    pub fn max_concurrent_streams(mut self, count: u32) -> Self {
+        self.limits.max_concurrent_streams = count;
+        self
+    }
+
+    /// How much a client may send on a stream of HTTP/2 before it is read, in bytes (`SETTINGS_INITIAL_WINDOW_SIZE`, RFC 9113
+    /// §6.9.2), 1 to 2,147,483,647. Default 65,536.
+    ///
+    /// This much can wait on each stream whose reading is held, and the connection has room for all of them, so that one that
+    /// is not read does not hold up the others. It is also what can come in one round trip: raise it for uploads over long
+    /// distances.
+    pub fn http2_window_size(mut self, bytes: u32) -> Self {
+        self.limits.http2_window_size = bytes;
+        self
+    }
+
     /// How many threads of wharf's own serve this address, 1 to 1024. Default: none; connections are tasks of the tokio
     /// runtime that [`bind`](Self::bind) is called on.
     ///
@@ -227,6 +260,10 @@ impl HttpServerBuilder {
         count("max_header_size", limits.max_header_size, 1..=MAX_HEADER_SIZE, "1 to 1073741824")?;
         count("max_headers", limits.max_headers, 1..=MAX_HEADERS, "1 to 16384")?;
         count("max_connections", limits.max_connections, 1..=usize::MAX, "at least 1")?;
+        let streams = limits.max_concurrent_streams as usize;
+        count("max_concurrent_streams", streams, 1..=usize::MAX, "at least 1")?;
+        let window = limits.http2_window_size as usize;
+        count("http2_window_size", window, 1..=LARGEST_WINDOW, "1 to 2147483647")?;
         count("workers", self.workers.unwrap_or(1), 1..=MAX_WORKERS, "1 to 1024")
     }
 }
@@ -272,6 +309,9 @@ const MAX_HEADERS: usize = 16 * 1024;
 
 const MAX_HEADER_SIZE: usize = 1 << 30;
 
+/// RFC 9113 §6.9.1.
+const LARGEST_WINDOW: usize = (1 << 31) - 1;
+
 /// Far more than any machine has cores, far less than a typing error may start.
 const MAX_WORKERS: usize = 1024;
 
@@ -301,6 +341,14 @@ mod tests {
             (HttpServer::builder().max_header_size(0), "max_header_size is 0, but must be 1 to 1073741824"),
             (HttpServer::builder().max_headers(16_385), "max_headers is 16385, but must be 1 to 16384"),
             (HttpServer::builder().max_connections(0), "max_connections is 0, but must be at least 1"),
+            (
+                HttpServer::builder().max_concurrent_streams(0),
+                "max_concurrent_streams is 0, but must be at least 1",
+            ),
+            (
+                HttpServer::builder().http2_window_size(1 << 31),
+                "http2_window_size is 2147483648, but must be 1 to 2147483647",
+            ),
             (HttpServer::builder().workers(0), "workers is 0, but must be 1 to 1024"),
             (HttpServer::builder().workers(1025), "workers is 1025, but must be 1 to 1024"),
         ] {

@@ -17,18 +17,18 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::limits::{DEFAULT_MAX_HEADERS, Limits};
+use super::listener::Slot;
 use super::opening::{Opened, open};
-use super::request::{HttpRequest, UpgradeRequest};
-use super::service::{BoxError, ErasedService, ResponseBody, ResponseFuture};
+use super::service::{BoxError, ErasedService, ResponseBody};
 use super::stream::HttpStream;
-use super::upgrade::{Arrival, Decided, Mount, UpgradeOwner, hand_over, is_upgrade, response};
-use super::{Phase, Terms, closing};
+use super::upgrade::{Arrival, Mount, decide, is_upgrade};
+use super::{Phase, Terms, closing, http2};
 use crate::date::imf_fixdate;
 use crate::driver::IntoStream;
 use crate::timer::by;
 
 /// Serves HTTP on `stream`. Ends with the connection, with its upgrade, or at the deadline of the server's closing, and lets
-/// go of `slot` then.
+/// go of `slot` then, if not before.
 ///
 /// One block that takes everything from here, for what an async function is given it moves within itself, and holds twice.
 pub(crate) fn serve<S>(
@@ -37,7 +37,7 @@ pub(crate) fn serve<S>(
     service: Box<dyn ErasedService>,
     terms: Arc<Terms>,
     mut stop: watch::Receiver<Phase>,
-    slot: impl Send + 'static,
+    slot: Slot,
 ) -> impl Future<Output = ()> + Send
 where
     S: IntoStream,
@@ -51,6 +51,11 @@ where
             opened = open(&mut stream, &arrival, &terms, &mut open_stop) => opened,
             () = &mut deadline => Opened::Lost,
         };
+        if let Opened::Http2(read) = opened {
+            // It has a way of its own to end, because WebSockets may go on that came on it.
+            Box::pin(http2::serve(stream.before(read), service, arrival, terms, open_stop, slot)).await;
+            return;
+        }
         // Boxed, because they are large, and few connections of a WebSocket server come here.
         let rest: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = match opened {
             Opened::Http(read) => {
@@ -66,7 +71,7 @@ where
             Opened::Over { owes_an_answer } => {
                 Some(Box::pin(async move { end(&mut stream, &terms.limits, owes_an_answer).await }))
             }
-            Opened::Lost => None,
+            Opened::Http2(_) | Opened::Lost => None,
         };
         if let Some(rest) = rest {
             tokio::select! {
@@ -133,7 +138,7 @@ fn http1(limits: Limits) -> http1::Builder {
 
 /// Ends our half and waits for the client to end its own, up to the close timeout. Closing with bytes unread would make TCP
 /// reset the connection, and the client could lose the answer (RFC 9112 §9.6).
-async fn end<S>(stream: &mut S, limits: &Limits, owes_an_answer: bool)
+pub(super) async fn end<S>(stream: &mut S, limits: &Limits, owes_an_answer: bool)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -176,7 +181,7 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
         self.progress.asked_for_upgrade(request.extensions().get());
         let response = match owner {
             Some(owner) => {
-                upgrade(owner, request, Arrival { started: self.progress.started(), ..self.arrival.clone() })
+                decide(owner, request, Arrival { started: self.progress.started(), ..self.arrival.clone() })
             }
             None => self.service.call(request),
         };
@@ -194,24 +199,6 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
             Ok(response.map(|body| TimedBody { body, progress }))
         })
     }
-}
-
-/// Has a handshake decided that did not take the short way.
-fn upgrade(owner: Arc<dyn UpgradeOwner>, mut request: Request<Incoming>, arrival: Arrival) -> ResponseFuture {
-    let on_upgrade = hyper::upgrade::on(&mut request);
-    let parts = Arc::new(request.into_parts().0);
-    let fields = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    let http = HttpRequest::of_parts(Arc::clone(&parts));
-    let decision = owner.upgrade(UpgradeRequest { fields, http }, arrival);
-    Box::pin(async move {
-        match decision.await {
-            Decided::Switch(answer, begin) => {
-                tokio::spawn(hand_over(on_upgrade, begin));
-                response(&answer)
-            }
-            Decided::Refuse(answer) => response(&answer),
-        }
-    })
 }
 
 /// RFC 9110 §6.6.1.

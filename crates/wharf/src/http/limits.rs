@@ -11,6 +11,10 @@ pub(crate) struct Limits {
     pub(crate) max_header_size: usize,
     pub(crate) max_headers: usize,
     pub(crate) max_connections: usize,
+    pub(crate) is_http2_spoken: bool,
+    pub(crate) max_concurrent_streams: u32,
+    /// Of one stream, in bytes.
+    pub(crate) http2_window_size: u32,
 }
 
 impl Limits {
@@ -29,6 +33,9 @@ impl Default for Limits {
             max_header_size: 16 * 1024,
             max_headers: DEFAULT_MAX_HEADERS,
             max_connections: 16 * 1024,
+            is_http2_spoken: true,
+            max_concurrent_streams: 128,
+            http2_window_size: 64 * 1024,
         }
     }
 }

@@ -89,7 +89,7 @@ pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving)
             Ok((stream, arrival)) => {
                 pause = SHORTEST_PAUSE;
                 let (service, terms, stop) = (service.clone_box(), Arc::clone(&terms), stop.clone());
-                let slot = (slot, ResidentTask::here());
+                let slot = Slot::new(slot);
                 // Boxed, because tokio would move them several times.
                 match &security {
                     Security::Plain => {
@@ -119,6 +119,35 @@ pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving)
     }
     // Before `stop`, whose end tells that nobody listens any more.
     drop(listener);
+}
+
+/// The place of a connection among those that may be in HTTP at once, and on its worker.
+#[derive(Default)]
+pub(crate) struct Slot {
+    slots: Option<Arc<Semaphore>>,
+    permit: Option<OwnedSemaphorePermit>,
+    _resident: Option<ResidentTask>,
+}
+
+impl Slot {
+    fn new(permit: Option<OwnedSemaphorePermit>) -> Self {
+        let slots = permit.as_ref().map(|permit| Arc::clone(permit.semaphore()));
+        Self { slots, permit, _resident: ResidentTask::here() }
+    }
+
+    /// Somebody else may be in HTTP instead.
+    pub(crate) fn leave(&mut self) {
+        self.permit = None;
+    }
+
+    /// Whether there is a place, which was never left or can be had again.
+    pub(crate) fn take(&mut self) -> bool {
+        if let (None, Some(slots)) = (&self.permit, &self.slots) {
+            self.permit = Arc::clone(slots).try_acquire_owned().ok();
+            return self.permit.is_some();
+        }
+        true
+    }
 }
 
 /// The next connection, and its slot.

@@ -1,12 +1,13 @@
 //! HTTP: where handshakes arrive.
 //!
 //! `listener` takes TCP connections in, on the user's runtime or on `workers`, `opening` answers a handshake that is the
-//! first request of one, `connection` serves HTTP on all others, `service` answers what is no handshake, `request` is what
+//! first request of one, `connection` serves HTTP/1 on all others, and `http2` HTTP/2, `service` answers what is no handshake, `request` is what
 //! is one, `upgrade` hands over what is left of it.
 
 mod builder;
 pub(crate) mod client_address;
 mod connection;
+mod http2;
 mod limits;
 mod listener;
 mod opening;

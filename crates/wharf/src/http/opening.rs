@@ -14,6 +14,7 @@ use httparse::Status;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::watch;
 
+use super::http2::PREFACE;
 use super::limits::{DEFAULT_MAX_HEADERS, Limits};
 use super::request::{HttpRequest, UpgradeRequest};
 use super::stream::HttpStream;
@@ -25,8 +26,10 @@ use crate::timer::by;
 
 /// What is to become of a connection after its first request.
 pub(super) enum Opened {
-    /// HTTP is to be served on it, beginning with what was read.
+    /// HTTP/1 is to be served on it, beginning with what was read.
     Http(Bytes),
+    /// HTTP/2 is to be served on it, beginning with what was read.
+    Http2(Bytes),
     /// It is no longer HTTP. What came behind the handshake goes with it.
     Switched(Begin, Vec<u8>),
     /// It ends in order, with 408 where somebody waits for an answer.
@@ -54,6 +57,7 @@ where
     match first {
         Some(First::Handshake(handshake)) => answer(handshake, stream, &terms.limits).await,
         Some(First::Other) => Opened::Http(read.freeze()),
+        Some(First::Http2) => Opened::Http2(read.freeze()),
         Some(First::Lost) => Opened::Lost,
         Some(First::Ended) => Opened::Over { owes_an_answer: false },
         // Nobody asked for an answer before there was a first byte.
@@ -66,6 +70,8 @@ enum First {
     Handshake(Handshake),
     /// Any other, or none that is right.
     Other,
+    /// The client speaks HTTP/2, as ALPN or its own knowledge told it (RFC 9113 §3.2, §3.3).
+    Http2,
     /// The client has ended its half, or the server is closing, before there was a request.
     Ended,
     Lost,
@@ -99,6 +105,14 @@ where
             Ok(0) => return First::Ended,
             Ok(_) => {}
             Err(_) => return First::Lost,
+        }
+        if terms.limits.is_http2_spoken {
+            if read.starts_with(PREFACE) {
+                return First::Http2;
+            }
+            if PREFACE.starts_with(read) {
+                continue;
+            }
         }
         let is_over_limit = read.len() > terms.limits.max_header_size;
         // A head whose bytes drip is not read anew at each of them.

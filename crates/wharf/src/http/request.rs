@@ -6,10 +6,11 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::request::Parts;
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 
 use super::limits::DEFAULT_MAX_HEADERS;
-use crate::proto::handshake::{Fields, HttpVersion, RequestHead};
+use crate::proto::handshake::{self, ExtendedConnect, Fields, HandshakeError, HttpVersion, RequestHead};
 
 /// A request that asks for another protocol, lent to its owner, who takes what it keeps of it.
 pub(crate) struct UpgradeRequest<'a> {
@@ -41,8 +42,23 @@ impl HttpRequest {
         &self.uri
     }
 
+    /// Reads a handshake with these fields.
+    pub(crate) fn read_handshake(&self, fields: Fields<'_>) -> Result<handshake::Request, HandshakeError> {
+        if self.is_http2() {
+            let authority = self.uri.authority().map_or("", Authority::as_str);
+            let path = self.uri.path_and_query().map_or("", PathAndQuery::as_str);
+            return handshake::Request::read_extended_connect(&ExtendedConnect { authority, path, fields });
+        }
+        let target = self.target();
+        handshake::Request::read(&self.head(&target, fields))
+    }
+
+    fn is_http2(&self) -> bool {
+        self.parts.get().is_some_and(|parts| parts.version == Version::HTTP_2)
+    }
+
     /// The target as sent, without a fragment.
-    pub(crate) fn target(&self) -> Cow<'_, str> {
+    fn target(&self) -> Cow<'_, str> {
         match self.uri.path_and_query() {
             Some(target) if self.uri.authority().is_none() => target.as_str().into(),
             _ => self.uri.to_string().into(),
@@ -50,7 +66,7 @@ impl HttpRequest {
     }
 
     /// The head with this target and these fields.
-    pub(crate) fn head<'a>(&'a self, target: &'a str, fields: Fields<'a>) -> RequestHead<'a> {
+    fn head<'a>(&'a self, target: &'a str, fields: Fields<'a>) -> RequestHead<'a> {
         let (method, version) = match self.parts.get() {
             Some(parts) => (parts.method.as_str(), parts.version),
             None => ("GET", Version::HTTP_11),

@@ -70,7 +70,7 @@ fn internal_server_error() -> Response<ResponseBody> {
     text(StatusCode::INTERNAL_SERVER_ERROR, "internal server error\n")
 }
 
-fn text(status: StatusCode, text: &'static str) -> Response<ResponseBody> {
+pub(super) fn text(status: StatusCode, text: &'static str) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::from(Bytes::from_static(text.as_bytes())));
     *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");

@@ -5,14 +5,15 @@ use std::pin::Pin;
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use hyper::upgrade::OnUpgrade;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::request::UpgradeRequest;
-use super::service::ResponseBody;
+use super::http2::Http2Stream;
+use super::request::{HttpRequest, UpgradeRequest};
+use super::service::{ResponseBody, ResponseFuture};
 use super::stream::HttpStream;
 use crate::driver::{IntoStream, Stream};
 use crate::proto::handshake::Answer;
@@ -75,25 +76,65 @@ pub(super) fn asks_for_upgrade<'a>(
             .any(|value| is_upgrade(value) || value.split(|&byte| byte == b',').any(is_upgrade))
 }
 
-/// Begins what comes after HTTP, once the 101 has been written by hyper.
-pub(crate) async fn hand_over(upgrade: OnUpgrade, begin: Begin) {
-    if let Some((stream, read)) = take_stream(upgrade).await {
+/// Has a handshake decided that hyper has read.
+pub(crate) fn decide<B>(
+    owner: Arc<dyn UpgradeOwner>,
+    mut request: Request<B>,
+    arrival: Arrival,
+) -> ResponseFuture {
+    let on_upgrade = hyper::upgrade::on(&mut request);
+    let parts = Arc::new(request.into_parts().0);
+    let is_http2 = parts.version == Version::HTTP_2;
+    let fields = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let http = HttpRequest::of_parts(Arc::clone(&parts));
+    let decision = owner.upgrade(UpgradeRequest { fields, http }, arrival);
+    Box::pin(async move {
+        match decision.await {
+            Decided::Switch(answer, begin) if is_http2 => {
+                tokio::spawn(hand_stream_over(on_upgrade, Http2Stream::of_current_task(), begin));
+                response(&answer.into_http2())
+            }
+            Decided::Switch(answer, begin) => {
+                tokio::spawn(hand_over(on_upgrade, begin));
+                response(&answer)
+            }
+            Decided::Refuse(answer) if is_http2 => response(&answer.into_http2()),
+            Decided::Refuse(answer) => response(&answer),
+        }
+    })
+}
+
+/// Begins what comes after HTTP/2, once hyper has written the 200.
+async fn hand_stream_over(
+    upgrade: OnUpgrade,
+    stream: impl FnOnce(Upgraded) -> Http2Stream + Send,
+    begin: Begin,
+) {
+    if let Ok(upgraded) = upgrade.await {
+        begin(Stream::Other(Box::new(stream(upgraded))), Vec::new());
+    }
+}
+
+/// Begins what comes after HTTP/1.1, once hyper has written the 101.
+async fn hand_over(upgrade: OnUpgrade, begin: Begin) {
+    if let Ok(upgraded) = upgrade.await {
+        let (stream, read) = take_stream(upgraded);
         begin(stream, read);
     }
 }
 
 /// Takes the stream back from hyper, with the bytes that were read behind the request.
-async fn take_stream(upgrade: OnUpgrade) -> Option<(Stream, Vec<u8>)> {
-    let upgraded = match upgrade.await.ok()?.downcast::<TokioIo<HttpStream<TcpStream>>>() {
-        Ok(parts) => return Some(taken_apart(parts)),
+fn take_stream(upgraded: Upgraded) -> (Stream, Vec<u8>) {
+    let upgraded = match upgraded.downcast::<TokioIo<HttpStream<TcpStream>>>() {
+        Ok(parts) => return taken_apart(parts),
         Err(upgraded) => upgraded,
     };
     #[cfg(feature = "tls")]
     let upgraded = match upgraded.downcast::<TokioIo<HttpStream<TlsStream<TcpStream>>>>() {
-        Ok(parts) => return Some(taken_apart(parts)),
+        Ok(parts) => return taken_apart(parts),
         Err(upgraded) => upgraded,
     };
-    Some((Stream::foreign(TokioIo::new(upgraded)), Vec::new()))
+    (Stream::foreign(TokioIo::new(upgraded)), Vec::new())
 }
 
 fn taken_apart<S: IntoStream>(parts: hyper::upgrade::Parts<TokioIo<HttpStream<S>>>) -> (Stream, Vec<u8>) {

@@ -1,8 +1,7 @@
 //! Pings and pongs, both ways.
 
-mod support;
-
-use support::{Client, Site, binary, close, continuation, ping, pong, text, within};
+use super::{Client, Site};
+use crate::support::{binary, close, continuation, ping, pong, text, within};
 use tokio::sync::mpsc;
 use wharf::{CloseCode, Connection, Context, ControlError, Handler, MessageRef, ServerConfig};
 

@@ -1,9 +1,8 @@
 //! Everything a peer can do wrong with its frames, seen from both ends of a real socket: the Close frame that it is
 //! told with, and the event that the application gets. The numbers are the lines of the reference's table.
 
-mod support;
-
-use support::{Frame, Site, binary, bytes_of, close, continuation, ping, text, within};
+use super::Site;
+use crate::support::{Frame, binary, bytes_of, close, continuation, ping, text, within};
 use wharf::{Ending, ServerConfig};
 
 /// That a peer is told what it broke and TCP ends in order, and that the application is told the same.
@@ -98,7 +97,7 @@ async fn c9_9_fragments_over_the_message_limit_are_1009() {
     let site = Site::with(config.clone()).await;
     let (mut client, _connection) = site.pair().await;
     client.send(fragments).await;
-    assert_eq!(client.frame().await, support::pong("between"));
+    assert_eq!(client.frame().await, crate::support::pong("between"));
     assert_eq!(client.frame().await, close(1009, "Maximum message size exceeded."));
     let without_an_end = [binary([7; 600]).more_follows(), continuation([7; 401]).more_follows()];
     ends(&config, &bytes_of(without_an_end), 1009, "Maximum message size exceeded.").await;

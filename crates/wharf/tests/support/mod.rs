@@ -2,10 +2,14 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part of this module")]
 
+pub mod roads;
+
+use std::marker::PhantomData;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use roads::{ClientOn, Http1, Peer, Road};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wharf::{Accept, Connection, Ending, Event, Handler, Header, HttpServer, Message, Opcode};
@@ -37,33 +41,35 @@ pub fn begin_and_drop<F: Future>(future: F) {
     assert!(waits(pin!(future)), "there is nothing yet");
 }
 
+/// A server on TCP, mounted on an HTTP server of its own.
+pub type Site = SiteOn<Http1>;
+
 /// A server, mounted on an HTTP server of its own.
-pub struct Site {
+pub struct SiteOn<R> {
     pub http: HttpServer,
     pub server: Server,
+    road: PhantomData<R>,
 }
 
-impl Site {
+impl<R: Road> SiteOn<R> {
+    pub fn of(http: HttpServer, server: Server) -> Self {
+        Self { http, server, road: PhantomData }
+    }
+
     pub async fn with(config: ServerConfig) -> Self {
-        let http = HttpServer::bind("127.0.0.1:0").await.expect("a port is free");
+        let http = R::listen().await;
         let server = Server::new(config);
         server.mount([&http]).expect("the options are valid");
-        Self { http, server }
+        Self::of(http, server)
     }
 
     pub async fn open() -> Self {
         Self::with(ServerConfig::default()).await
     }
 
-    pub async fn client(&self) -> Client {
-        Client::connect(&self.http).await
-    }
-
     /// A client that has sent a handshake with these further lines.
-    pub async fn asking(&self, lines: &str) -> Client {
-        let mut client = self.client().await;
-        client.write(handshake(lines)).await;
-        client
+    pub async fn asking(&self, lines: &str) -> ClientOn<R> {
+        R::ask(&self.http, lines).await
     }
 
     pub async fn event(&self) -> Event {
@@ -98,27 +104,33 @@ impl Site {
     }
 
     /// A request that came with a client and waits for a decision.
-    pub async fn ask(&self, lines: &str) -> (Client, Request) {
+    pub async fn ask(&self, lines: &str) -> (ClientOn<R>, Request) {
         let client = self.asking(lines).await;
         (client, self.request().await)
     }
 
     /// An open connection, both ends.
-    pub async fn pair(&self) -> (Client, Connection) {
+    pub async fn pair(&self) -> (ClientOn<R>, Connection) {
         let (client, request) = self.ask("").await;
         self.opened(client, request.accept(Accept::new()).expect("undecided")).await
     }
 
     /// An open connection, both ends, whose messages go to `handler`.
-    pub async fn pair_with(&self, handler: impl Handler) -> (Client, Connection) {
+    pub async fn pair_with(&self, handler: impl Handler) -> (ClientOn<R>, Connection) {
         let (client, request) = self.ask("").await;
         self.opened(client, request.accept_with(Accept::new(), handler).expect("undecided")).await
     }
 
-    async fn opened(&self, mut client: Client, connection: Connection) -> (Client, Connection) {
+    async fn opened(&self, mut client: ClientOn<R>, connection: Connection) -> (ClientOn<R>, Connection) {
         assert_eq!(self.connected().await, connection);
-        assert_eq!(client.head().await.status(), 101);
+        assert_eq!(client.head().await.status(), R::ACCEPTED);
         (client, connection)
+    }
+}
+
+impl Site {
+    pub async fn client(&self) -> Client {
+        Client::connect(&self.http).await
     }
 }
 
@@ -141,7 +153,7 @@ pub struct Head(pub String);
 
 impl Head {
     pub fn status(&self) -> u16 {
-        self.0.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line")
+        self.status_line().split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line")
     }
 
     pub fn status_line(&self) -> &str {
@@ -162,9 +174,12 @@ impl Head {
     }
 }
 
+/// A peer on TCP.
+pub type Client = ClientOf<TcpStream>;
+
 /// A peer that does on its socket what the test says, and nothing else.
-pub struct Client {
-    pub stream: TcpStream,
+pub struct ClientOf<P> {
+    pub stream: P,
     /// What was read and not looked at.
     unread: Vec<u8>,
 }
@@ -177,6 +192,12 @@ impl Client {
     pub async fn to(address: impl tokio::net::ToSocketAddrs) -> Self {
         let stream = TcpStream::connect(address).await.expect("the server listens");
         stream.set_nodelay(true).expect("a live socket");
+        Self::on(stream)
+    }
+}
+
+impl<P: Peer> ClientOf<P> {
+    pub fn on(stream: P) -> Self {
         Self { stream, unread: Vec::new() }
     }
 
@@ -202,7 +223,12 @@ impl Client {
         written
     }
 
+    /// The head of the answer.
     pub async fn head(&mut self) -> Head {
+        P::head(self).await
+    }
+
+    async fn read_head(&mut self) -> Head {
         let end = loop {
             if let Some(at) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at + 4;
@@ -290,7 +316,7 @@ impl Client {
 
     /// Ends the connection with a reset.
     pub fn reset(self) {
-        socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("a live socket");
+        self.stream.reset();
     }
 
     /// Reads once: whether the stream goes on.

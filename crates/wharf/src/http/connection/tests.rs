@@ -33,7 +33,7 @@ fn served(service: Box<dyn ErasedService>) -> Served {
     let addr = "127.0.0.1:1".parse().unwrap();
     let arrival = Arrival { started, ..Arrival::of_peer(Some(addr)) };
     let terms = Arc::new(Terms { mount: Arc::clone(&mount), limits: Limits::default() });
-    let server = tokio::spawn(serve(stream, arrival, service, terms, stopped, ()));
+    let server = tokio::spawn(serve(stream, arrival, service, terms, stopped, Slot::default()));
     Served { client, server, mount, stop, started }
 }
 

@@ -1,0 +1,235 @@
+//! HTTP/2 on one connection (RFC 9113): ordinary requests, and beside them WebSockets by extended CONNECT (RFC 8441).
+//!
+//! hyper speaks it. What it leaves to its users is here: that a connection where nothing happens ends, that an answer which
+//! nobody takes does, and that WebSockets outlive the HTTP server that they came to.
+
+mod io;
+mod stream;
+mod streams;
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::ext::Protocol;
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+pub(super) use stream::Http2Stream;
+
+use super::limits::Limits;
+use super::listener::Slot;
+use super::service::{BoxError, ErasedService, ResponseBody, text};
+use super::stream::HttpStream;
+use super::upgrade::{Arrival, Mount, decide};
+use super::{Phase, Terms, closing};
+use crate::driver::{IntoStream, ResidentTask};
+use io::Http2Io;
+use streams::{Counts, StreamExecutor, Streams};
+
+/// What a client that knows that we speak HTTP/2 begins with (RFC 9113 §3.4).
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Whether a request asks for a WebSocket (RFC 8441 §4).
+pub(crate) fn is_extended_connect<B>(request: &Request<B>) -> bool {
+    let protocol = request.extensions().get::<Protocol>();
+    request.method() == Method::CONNECT
+        && protocol.is_some_and(|protocol| protocol.as_str().eq_ignore_ascii_case("websocket"))
+}
+
+/// Serves HTTP/2 on `stream`. Ends with the connection; where the server closes, with its last request, and then the
+/// WebSockets on it go on by themselves.
+pub(super) async fn serve<S: IntoStream>(
+    stream: HttpStream<S>,
+    service: Box<dyn ErasedService>,
+    arrival: Arrival,
+    terms: Arc<Terms>,
+    mut stop: watch::Receiver<Phase>,
+    mut slot: Slot,
+) {
+    let limits = terms.limits;
+    let streams = Arc::new(Streams::new(limits.write_timeout));
+    let mut counts = streams.counts();
+    let service = Http2Service { service, mount: Arc::clone(&terms.mount), arrival, limits };
+    let (stream, progress) = Http2Io::new(stream, limits);
+    let builder = http2(&limits, StreamExecutor::new(Arc::clone(&streams)));
+    let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
+
+    let mut watch = IdleWatch::of(&limits);
+    let deadline = loop {
+        tokio::select! {
+            biased;
+            // How it ended is nobody's to know: each request on it was told.
+            _ = &mut connection => return,
+            _ = counts.changed() => {
+                let counts = *counts.borrow_and_update();
+                if counts.given_up > MOST_GIVEN_UP {
+                    return;
+                }
+                // A connection of WebSockets is no longer HTTP, so that those who come have its place.
+                if counts.upgraded > 0 {
+                    slot.leave();
+                } else if !slot.take() {
+                    connection.as_mut().graceful_shutdown();
+                }
+                watch.counted(counts);
+            }
+            () = sleep_until(watch.until), if watch.is_idle => {
+                if watch.has_ended(progress.moved()) {
+                    return;
+                }
+                connection.as_mut().graceful_shutdown();
+            }
+            deadline = closing(&mut stop) => break deadline,
+        }
+    };
+
+    connection.as_mut().graceful_shutdown();
+    while counts.borrow_and_update().requests > 0 {
+        tokio::select! {
+            biased;
+            _ = &mut connection => return,
+            _ = counts.changed() => {}
+            () = sleep_until(deadline) => {
+                streams.drop_requests();
+                break;
+            }
+        }
+    }
+    if counts.borrow().upgraded > 0 {
+        let resident = ResidentTask::here();
+        tokio::spawn(async move {
+            let _ = connection.await;
+            drop(resident);
+        });
+        return;
+    }
+    let farewell = deadline.min(Instant::now() + limits.close_timeout);
+    tokio::select! {
+        biased;
+        _ = &mut connection => {}
+        () = sleep_until(farewell) => {}
+    }
+}
+
+fn http2(limits: &Limits, executor: StreamExecutor) -> http2::Builder<StreamExecutor> {
+    let mut builder = http2::Builder::new(executor);
+    builder
+        .timer(TokioTimer::new())
+        .enable_connect_protocol()
+        .max_concurrent_streams(limits.max_concurrent_streams)
+        .max_header_list_size(u32::try_from(limits.max_header_size).unwrap_or(u32::MAX))
+        .max_send_buf_size(SEND_BUFFER_SIZE)
+        .initial_stream_window_size(limits.http2_window_size)
+        // So much that one who is not read holds nobody else up.
+        .initial_connection_window_size(connection_window(limits));
+    builder
+}
+
+/// The windows of all streams together (RFC 9113 §6.9.1: at most 2^31 - 1 bytes).
+fn connection_window(limits: &Limits) -> u32 {
+    const LARGEST: u32 = (1 << 31) - 1;
+    limits.http2_window_size.saturating_mul(limits.max_concurrent_streams).clamp(65_535, LARGEST)
+}
+
+/// When a connection without a stream is told to go, and when it is dropped.
+struct IdleWatch {
+    limits: Limits,
+    is_idle: bool,
+    until: Instant,
+    /// It was told to go, when so many bytes had been sent.
+    told: Option<u64>,
+}
+
+impl IdleWatch {
+    /// A connection that has no stream yet.
+    fn of(limits: &Limits) -> Self {
+        Self { limits: *limits, is_idle: true, until: Instant::now() + limits.handshake_timeout, told: None }
+    }
+
+    fn counted(&mut self, counts: Counts) {
+        let was_idle = std::mem::replace(&mut self.is_idle, counts.requests == 0 && counts.upgraded == 0);
+        if self.is_idle && !was_idle {
+            self.until = Instant::now() + self.limits.handshake_timeout;
+        }
+    }
+
+    /// Its time is over: whether it is to be dropped, and not only told to go. What was sent last may still be on its way.
+    fn has_ended(&mut self, moved: u64) -> bool {
+        let has_ended = self.told == Some(moved);
+        self.told = Some(moved);
+        self.until = Instant::now() + self.limits.write_timeout;
+        has_ended
+    }
+}
+
+/// Answers the requests of one connection.
+struct Http2Service {
+    service: Box<dyn ErasedService>,
+    mount: Arc<Mount>,
+    arrival: Arrival,
+    limits: Limits,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Http2Service {
+    type Response = Response<WatchedBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        if request.headers().len() > self.limits.max_headers {
+            let refusal = text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many header fields\n");
+            return Box::pin(async { Ok(refusal.map(WatchedBody)) });
+        }
+        let owner = if is_extended_connect(&request) { self.mount.owner() } else { None };
+        let response = match owner {
+            Some(owner) => {
+                decide(owner, request, Arrival { started: Instant::now(), ..self.arrival.clone() })
+            }
+            None => self.service.call(request),
+        };
+        Box::pin(async move {
+            let response = response.await;
+            streams::answered();
+            Ok(response.map(WatchedBody))
+        })
+    }
+}
+
+/// A response's body that tells its stream what became of it.
+struct WatchedBody(ResponseBody);
+
+impl Body for WatchedBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let polled = Pin::new(&mut self.0).poll_frame(cx);
+        streams::body_was_asked(polled.is_ready());
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+/// How much of what a stream sends waits in the connection's own buffer, in bytes, before more is asked for.
+const SEND_BUFFER_SIZE: usize = 64 * 1024;
+
+/// So many more requests than were answered may a client give up. One that opens streams to reset them makes work and takes
+/// none of it (CVE-2023-44487).
+const MOST_GIVEN_UP: usize = 1000;
