@@ -68,6 +68,8 @@ pub(crate) struct EventQueue {
 #[derive(Debug, Default)]
 struct State {
     events: VecDeque<Event>,
+    /// Somebody takes events, or is to: a server whose requests are all decided elsewhere may be one that nobody listens to.
+    is_awaited: bool,
     /// Nobody can take events any more.
     is_abandoned: bool,
 }
@@ -82,7 +84,7 @@ impl EventQueue {
     #[must_use]
     pub(crate) fn push_or_return(&self, event: Event) -> Option<Event> {
         let mut state = self.lock();
-        if state.is_abandoned {
+        if state.is_abandoned || !state.is_awaited {
             return Some(event);
         }
         state.events.push_back(event);
@@ -98,7 +100,7 @@ impl EventQueue {
             let changed = self.changed.notified();
             // Before the look, too: the last connection's end is pushed no later than it counts as gone.
             let is_over = is_over();
-            if let Some(event) = self.lock().events.pop_front() {
+            if let Some(event) = self.pop() {
                 return Some(event);
             }
             if is_over {
@@ -106,6 +108,17 @@ impl EventQueue {
             }
             changed.await;
         }
+    }
+
+    fn pop(&self) -> Option<Event> {
+        let mut state = self.lock();
+        state.is_awaited = true;
+        state.events.pop_front()
+    }
+
+    /// From now on there are requests that somebody decides who takes them from here.
+    pub(crate) fn await_listener(&self) {
+        self.lock().is_awaited = true;
     }
 
     /// Lets those who wait look again.

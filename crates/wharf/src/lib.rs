@@ -56,6 +56,7 @@ mod error;
 mod event;
 mod flush;
 mod frames;
+mod guest;
 mod handler;
 mod http;
 mod inbox;
@@ -91,6 +92,9 @@ pub use error::{
 };
 pub use event::Event;
 pub use flush::FlushError;
+#[cfg(feature = "axum")]
+pub use guest::axum;
+pub use guest::{Guest, Hosted, PeerAddress};
 pub use handler::{Context, Handler};
 pub use http::{HttpServer, HttpServerBuilder};
 pub use message_reader::MessageReader;

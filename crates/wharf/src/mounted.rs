@@ -40,6 +40,53 @@ impl UpgradeOwner for Mounted {
 impl Mounted {
     /// Answers a handshake: with the decision, or with why there is none to be made (RFC 6455 §4.2.1, §4.2.2).
     async fn decide(self: Arc<Self>, asked: Result<Box<Asked>, HandshakeError>, started: Instant) -> Decided {
+        self.registry.events.await_listener();
+        let config = &self.options.config;
+        let is_nobody_there = self.registry.events.is_abandoned() && !config.auto_accept_connections;
+        let (request, undecided) = match self.admit(asked, started, is_nobody_there) {
+            Ok(admitted) => admitted,
+            Err(refused) => return refused,
+        };
+        let _pending = if config.auto_accept_connections {
+            let pending = self.registry.pending(&undecided.decision, None);
+            // A request that cannot be accepted so has been refused with 500: its own client's matter alone.
+            drop(request.auto_accept());
+            pending
+        } else {
+            self.registry.pending(&undecided.decision, Some(Event::Request(request)))
+        };
+        undecided.decided(&self.registry).await
+    }
+
+    /// A request for somebody who decides it without the server's events, and what comes of it.
+    ///
+    /// # Errors
+    /// The refusal of what nobody is to be asked about.
+    #[cfg(feature = "axum")]
+    pub(crate) fn ask(
+        self: &Arc<Self>,
+        request: UpgradeRequest<'_>,
+        arrival: Arrival,
+    ) -> Result<(Request, impl Future<Output = Decided> + Send + 'static), Decided> {
+        let started = arrival.started;
+        let asked = Asked::read(request, arrival, &self.options.config).map(Box::new);
+        let (request, undecided) = self.admit(asked, started, false)?;
+        let pending = self.registry.pending(&undecided.decision, None);
+        let registry = self.registry.clone();
+        let decided = async move {
+            let _pending = pending;
+            undecided.decided(&registry).await
+        };
+        Ok((request, decided))
+    }
+
+    /// What is to be decided, or the refusal of what is not: a request that is no handshake, or that there is no room for.
+    fn admit(
+        &self,
+        asked: Result<Box<Asked>, HandshakeError>,
+        started: Instant,
+        is_nobody_there: bool,
+    ) -> Result<(Request, Undecided), Decided> {
         let config = &self.options.config;
         let counts = &self.registry.counts;
         counts.handshakes.increment();
@@ -52,32 +99,36 @@ impl Mounted {
                 if self.registry.events.len() < config.max_pending_events {
                     self.registry.events.push(Event::UpgradeError(error));
                 }
-                return refused;
+                return Err(refused);
             }
         };
         // A client of another version is told which ones there are, whether or not anybody would decide.
-        if self.registry.events.is_abandoned() && !config.auto_accept_connections {
+        if is_nobody_there {
             counts.refused.increment();
-            return refuse(404, "No handler is configured to accept the connection.");
+            return Err(refuse(404, "No handler is configured to accept the connection."));
         }
         if let Some(full) = self.registry.what_is_full(config) {
             counts.refused.increment();
-            return refuse(503, full);
+            return Err(refuse(503, full));
         }
-        let (answer, decided) = oneshot::channel();
+        let (answer, verdict) = oneshot::channel();
         let decision = Arc::new(Decision::new(self.registry.next_id(), answer));
         let (options, host) = (self.options.clone(), self.registry.clone());
         let request = Request::new(asked, options, host, decision.clone());
-        let _pending = if config.auto_accept_connections {
-            let pending = self.registry.pending(&decision, None);
-            // A request that cannot be accepted so has been refused with 500: its own client's matter alone.
-            drop(request.auto_accept());
-            pending
-        } else {
-            self.registry.pending(&decision, Some(Event::Request(request)))
-        };
-        let deadline = started + config.handshake_timeout;
-        match self.verdict(decided, deadline, &decision).await {
+        Ok((request, Undecided { decision, verdict, deadline: started + config.handshake_timeout }))
+    }
+}
+
+/// A request that waits for its decision.
+struct Undecided {
+    decision: Arc<Decision>,
+    verdict: oneshot::Receiver<Verdict>,
+    deadline: Instant,
+}
+
+impl Undecided {
+    async fn decided(self, registry: &Registry) -> Decided {
+        match self.verdict(registry).await {
             Some(Verdict::Accept(answer, launch)) => {
                 // Without a stream the launch is dropped, and that ends the connection.
                 Decided::Switch(answer, Box::new(|stream, already_read| launch.start(stream, already_read)))
@@ -88,19 +139,14 @@ impl Mounted {
     }
 
     /// Waits for the decision until the deadline; whoever comes first has decided.
-    async fn verdict(
-        &self,
-        mut decided: oneshot::Receiver<Verdict>,
-        deadline: Instant,
-        decision: &Decision,
-    ) -> Option<Verdict> {
-        if let Some(verdict) = timer::by(deadline, &mut decided).await {
+    async fn verdict(mut self, registry: &Registry) -> Option<Verdict> {
+        if let Some(verdict) = timer::by(self.deadline, &mut self.verdict).await {
             return verdict.ok();
         }
         let reason = Some("The request was not decided in time.");
         let refusal = Refusal { status: 503, reason, ..Refusal::default() };
-        self.registry.refuse(decision, refusal, &self.registry.counts.undecided);
-        decided.await.ok()
+        registry.refuse(&self.decision, refusal, &registry.counts.undecided);
+        self.verdict.await.ok()
     }
 }
 

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::broadcast::{Broadcast, ToMany};
-use crate::config::ServerConfig;
+use crate::config::{ConfigError, ServerConfig};
 use crate::connection::Connection;
 use crate::counters::Counters;
 use crate::error::MountError;
 use crate::event::Event;
-use crate::http::{HttpServer, UpgradeOwner};
+use crate::guest::Guest;
+use crate::http::{HttpServer, Mount, UpgradeOwner};
 use crate::mounted::Mounted;
 use crate::options::Options;
 use crate::proto::{CloseCode, Message};
@@ -58,9 +59,16 @@ pub struct Server {
 /// servers are here, because one that its own mount held could never be dropped.
 struct Listening {
     registry: Arc<Registry>,
-    mounts: Mutex<Vec<(HttpServer, Arc<dyn UpgradeOwner>)>>,
+    mounts: Mutex<Vec<(Place, Arc<dyn UpgradeOwner>)>>,
     /// A router takes the requests.
     has_router: AtomicBool,
+}
+
+/// Where a server is mounted.
+enum Place {
+    Own(HttpServer),
+    /// As a guest.
+    Foreign(Arc<Mount>),
 }
 
 impl Server {
@@ -113,9 +121,7 @@ impl Server {
         config: ServerConfig,
         http_servers: impl IntoIterator<Item = &'h HttpServer>,
     ) -> Result<(), MountError> {
-        let options = Options::sharing(config, |limit| self.registry.context_memory(limit))?;
-        let options = Arc::new(options);
-        let owner: Arc<dyn UpgradeOwner> = Arc::new(Mounted { registry: self.registry.clone(), options });
+        let owner: Arc<dyn UpgradeOwner> = self.under(config)?;
         let mut mounted: Vec<(HttpServer, Arc<dyn UpgradeOwner>)> = Vec::new();
         for http in http_servers {
             if http.mount(owner.clone()).is_err() {
@@ -130,15 +136,46 @@ impl Server {
             return Err(MountError::NoHttpServer);
         }
         self.registry.set_shut_down(false);
-        lock(&self.listening.mounts).append(&mut mounted);
+        self.registry.events.await_listener();
+        let places = mounted.into_iter().map(|(http, owner)| (Place::Own(http), owner));
+        lock(&self.listening.mounts).extend(places);
         Ok(())
     }
 
-    /// Leaves all HTTP servers: upgrade requests that come later are ordinary requests to them. Live connections
-    /// go on. Without a mount it does nothing.
+    /// Comes as a guest to an HTTP server that is somebody else's, with the options that the server was made with: as a tower
+    /// service or layer, or to axum's handlers.
+    ///
+    /// # Errors
+    /// [`MountError`]: an option without meaning.
+    pub fn guest(&self) -> Result<Guest, MountError> {
+        self.guest_with((*self.config).clone())
+    }
+
+    /// Comes as a [`guest`](Self::guest) with other options. Connections keep the options that they were accepted under.
+    ///
+    /// # Errors
+    /// As for [`guest`](Self::guest).
+    pub fn guest_with(&self, config: ServerConfig) -> Result<Guest, MountError> {
+        let mounted = self.under(config)?;
+        let guest = Guest::new(&mounted);
+        self.registry.set_shut_down(false);
+        lock(&self.listening.mounts).push((Place::Foreign(guest.mount().clone()), mounted));
+        Ok(guest)
+    }
+
+    fn under(&self, config: ServerConfig) -> Result<Arc<Mounted>, ConfigError> {
+        let options = Options::sharing(config, |limit| self.registry.context_memory(limit))?;
+        Ok(Arc::new(Mounted { registry: self.registry.clone(), options: Arc::new(options) }))
+    }
+
+    /// Leaves all HTTP servers, and those whose [`guest`](Self::guest) it is: upgrade requests that come later are ordinary
+    /// requests to them. Live connections go on. Without a mount it does nothing.
     pub fn unmount(&self) {
-        for (http, owner) in lock(&self.listening.mounts).drain(..) {
-            http.unmount(&owner);
+        for (place, owner) in lock(&self.listening.mounts).drain(..) {
+            match place {
+                Place::Own(http) => http.unmount(&owner),
+                Place::Foreign(mount) => mount.clear(&owner),
+            }
         }
     }
 

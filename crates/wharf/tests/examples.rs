@@ -2,11 +2,15 @@
 
 mod support;
 
+#[path = "support/http2.rs"]
+mod http2_client;
+
 #[path = "support/example.rs"]
 mod example;
 
 use example::Example;
-use support::{Client, Head, binary, close, continuation, handshake_to, ping, pong, text};
+use http2_client::Http2;
+use support::{Client, ClientOf, Head, binary, close, continuation, handshake_to, ping, pong, text};
 
 /// An example that listens, and where.
 struct Serving {
@@ -19,7 +23,8 @@ impl Serving {
         let mut example = Example::start(name, &["127.0.0.1:0"], &[]);
         let line = example.line();
         let (_, address) = line.split_once("://").expect("a URL");
-        Self { example, address: address.trim_end_matches('/').to_owned() }
+        let (address, _) = address.split_once('/').expect("a path");
+        Self { example, address: address.to_owned() }
     }
 
     async fn asking(&self, target: &str, lines: &str) -> (Client, Head) {
@@ -151,4 +156,44 @@ async fn whiteboard_serves_its_page_and_tells_each_line_to_everybody() {
     assert_eq!(bob.frame().await, text(r#"{"count":2,"type":"people"}"#));
     assert_eq!(bob.frame().await, close(1008, "a line lies on the board"));
     assert_eq!(serving.asking("/elsewhere", "").await.1.status(), 404);
+}
+
+#[tokio::test]
+async fn hyper_echoes_over_both_versions_of_http_and_greets_all_others() {
+    let serving = Serving::start("hyper");
+    let mut client = serving.open("/").await;
+    client.send([text("over HTTP/1.1")]).await;
+    assert_eq!(client.frame().await, text("over HTTP/1.1"));
+
+    let mut http2 = Http2::over(Client::to(&serving.address).await.stream).await;
+    let mut client = ClientOf::on(http2.ask("/", "").await);
+    assert_eq!(client.head().await.status(), 200);
+    client.send([text("over HTTP/2")]).await;
+    assert_eq!(client.frame().await, text("over HTTP/2"));
+    assert_eq!(http2.get("/").await.status(), 200);
+}
+
+#[tokio::test]
+async fn axum_layer_greets_on_every_path_and_leaves_the_routes_alone() {
+    let serving = Serving::start("axum_layer");
+    assert_eq!(serving.open("/anywhere").await.frame().await, text("hello from /anywhere"));
+    let mut client = Client::to(&serving.address).await;
+    client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(client.head().await.status(), 200);
+}
+
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn axum_echoes_on_its_route_and_says_goodbye_on_an_interrupt() {
+    let serving = Serving::start("axum");
+    let mut client = serving.open("/echo").await;
+    client.send([text("hello")]).await;
+    assert_eq!(client.frame().await, text("hello"));
+    serving.example.interrupt();
+    assert_eq!(client.frame().await, close(1001, "Remote peer is going away"));
+    client.send([close(1001, "")]).await;
+    client.sees_end().await;
+    drop(client);
+    let (_, ended_well) = serving.example.finish();
+    assert!(ended_well);
 }

@@ -53,6 +53,19 @@ fn client_talks_to_plain_and_tls() {
     std::fs::remove_dir_all(folder).expect("it was ours");
 }
 
+#[cfg(feature = "axum")]
+#[test]
+fn axum_tls_echoes_and_ends_on_an_interrupt() {
+    let folder = certificate("axum");
+    let file = |name: &str| folder.join(name).to_str().expect("a path of text").to_owned();
+    let mut server = Example::start("axum_tls", &[&file("chain.pem"), &file("key.pem"), "127.0.0.1:0"], &[]);
+    let url = server.line().replace("https://127.0.0.1", "wss://localhost") + "echo";
+    converse(&url, &[("SSL_CERT_FILE", &file("root.pem"))]);
+    server.interrupt();
+    assert_eq!(server.finish(), (String::new(), true));
+    std::fs::remove_dir_all(folder).expect("it was ours");
+}
+
 #[test]
 fn client_says_what_keeps_it_from_connecting() {
     for arguments in [&[][..], &["http://127.0.0.1/"], &["ws://127.0.0.1:1/"]] {

@@ -7,12 +7,12 @@
 mod builder;
 pub(crate) mod client_address;
 mod connection;
-mod http2;
+pub(crate) mod http2;
 mod limits;
 mod listener;
 mod opening;
 pub(crate) mod request;
-mod service;
+pub(crate) mod service;
 pub(crate) mod socket;
 mod stream;
 #[cfg(test)]
@@ -32,8 +32,7 @@ use tokio::time::Instant;
 
 pub use builder::HttpServerBuilder;
 use limits::Limits;
-use upgrade::Mount;
-pub(crate) use upgrade::{AlreadyMounted, UpgradeOwner};
+pub(crate) use upgrade::{AlreadyMounted, Mount, UpgradeOwner};
 
 /// An HTTP/1.1 server that listens on an address, for WebSocket servers to be mounted on.
 ///

@@ -18,6 +18,14 @@ pub(crate) struct UpgradeRequest<'a> {
     pub(crate) http: HttpRequest,
 }
 
+impl<'a> UpgradeRequest<'a> {
+    /// One that hyper has read.
+    pub(crate) fn of_parts(parts: &'a Arc<Parts>) -> Self {
+        let fields = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        Self { fields, http: HttpRequest::of_parts(Arc::clone(parts)) }
+    }
+}
+
 /// The request as the types of the `http` crate have it. What came on the short way is made into them for who asks for that:
 /// most want to know no more of it than the target and what a handshake tells.
 pub(crate) struct HttpRequest {
@@ -34,7 +42,7 @@ impl HttpRequest {
     }
 
     /// One that hyper has read.
-    pub(super) fn of_parts(parts: Arc<Parts>) -> Self {
+    fn of_parts(parts: Arc<Parts>) -> Self {
         Self { uri: parts.uri.clone(), head: Bytes::new(), parts: OnceLock::from(parts) }
     }
 

@@ -8,11 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+#[cfg(feature = "tls")]
+use tokio_rustls::server;
 
 use super::http2::Http2Stream;
-use super::request::{HttpRequest, UpgradeRequest};
+use super::request::UpgradeRequest;
 use super::service::{ResponseBody, ResponseFuture};
 use super::stream::HttpStream;
 use crate::driver::{IntoStream, Stream};
@@ -83,25 +86,32 @@ pub(crate) fn decide<B>(
     arrival: Arrival,
 ) -> ResponseFuture {
     let on_upgrade = hyper::upgrade::on(&mut request);
+    let version = request.version();
     let parts = Arc::new(request.into_parts().0);
-    let is_http2 = parts.version == Version::HTTP_2;
-    let fields = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    let http = HttpRequest::of_parts(Arc::clone(&parts));
-    let decision = owner.upgrade(UpgradeRequest { fields, http }, arrival);
-    Box::pin(async move {
-        match decision.await {
-            Decided::Switch(answer, begin) if is_http2 => {
+    let decision = owner.upgrade(UpgradeRequest::of_parts(&parts), arrival);
+    Box::pin(async move { conclude(decision.await, version, on_upgrade) })
+}
+
+/// The response for a decision, after which the stream is what was decided.
+pub(crate) fn conclude(decided: Decided, version: Version, on_upgrade: OnUpgrade) -> Response<ResponseBody> {
+    let is_http2 = version == Version::HTTP_2;
+    let answer = match decided {
+        Decided::Switch(answer, begin) => {
+            if is_http2 {
                 tokio::spawn(hand_stream_over(on_upgrade, Http2Stream::of_current_task(), begin));
-                response(&answer.into_http2())
-            }
-            Decided::Switch(answer, begin) => {
+            } else {
                 tokio::spawn(hand_over(on_upgrade, begin));
-                response(&answer)
             }
-            Decided::Refuse(answer) if is_http2 => response(&answer.into_http2()),
-            Decided::Refuse(answer) => response(&answer),
+            answer
         }
-    })
+        Decided::Refuse(answer) => answer,
+    };
+    answered(answer, version)
+}
+
+/// An answer in this version of HTTP.
+pub(crate) fn answered(answer: Answer, version: Version) -> Response<ResponseBody> {
+    if version == Version::HTTP_2 { response(&answer.into_http2()) } else { response(&answer) }
 }
 
 /// Begins what comes after HTTP/2, once hyper has written the 200.
@@ -134,6 +144,23 @@ fn take_stream(upgraded: Upgraded) -> (Stream, Vec<u8>) {
         Ok(parts) => return taken_apart(parts),
         Err(upgraded) => upgraded,
     };
+    // On servers whose guest we are: hyper's own, and the one that tells the version of HTTP by itself, as axum has.
+    let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => return (parts.io.into_inner().into_stream(), parts.read_buf.into()),
+        Err(upgraded) => upgraded,
+    };
+    let upgraded = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
+        Ok(parts) => return (parts.io.into_inner().into_stream(), parts.read_buf.into()),
+        Err(upgraded) => upgraded,
+    };
+    #[cfg(feature = "tls")]
+    let upgraded = match auto::upgrade::downcast::<TokioIo<server::TlsStream<TcpStream>>>(upgraded) {
+        Ok(parts) => {
+            let stream = TlsStream::new(parts.io.into_inner().into());
+            return (stream.into_stream(), parts.read_buf.into());
+        }
+        Err(upgraded) => upgraded,
+    };
     (Stream::foreign(TokioIo::new(upgraded)), Vec::new())
 }
 
@@ -145,7 +172,7 @@ fn taken_apart<S: IntoStream>(parts: hyper::upgrade::Parts<TokioIo<HttpStream<S>
 }
 
 /// An answer as hyper takes it.
-pub(crate) fn response(answer: &Answer) -> Response<ResponseBody> {
+fn response(answer: &Answer) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::empty());
     let status = StatusCode::from_u16(answer.status()).unwrap_or_default();
     *response.status_mut() = status;

@@ -39,6 +39,13 @@ impl Example {
         writeln!(input, "{line}").expect("it reads");
     }
 
+    /// Ctrl-C.
+    pub fn interrupt(&self) {
+        let pid = self.process.id().to_string();
+        let status = Command::new("kill").args(["-INT", &pid]).status().expect("every system has it");
+        assert!(status.success());
+    }
+
     pub fn end_input(&mut self) {
         self.input = None;
     }
