@@ -8,6 +8,7 @@ use std::time::Duration;
 #[cfg(feature = "deflate")]
 use crate::compression::Compression;
 use crate::network::IpNetwork;
+use crate::origin::OriginRule;
 
 /// Says of a limit in bytes that there is none.
 ///
@@ -42,6 +43,7 @@ pub const UNLIMITED: usize = usize::MAX;
 /// max_received_frame_size = 1048576    # or "unlimited"
 /// keepalive_interval = "1m 30s"
 /// trusted_proxies = ["10.0.0.0/8"]
+/// allowed_origins = ["same-origin", "https://*.example.com"]
 /// closeTimeout = 5000                  # the reference's name, and there a number counts milliseconds
 /// compression = true                   # or false, or a table of its options
 /// ```
@@ -136,8 +138,8 @@ pub struct ServerConfig {
 
     /// Whether every valid handshake is accepted without asking. Default false.
     ///
-    /// With it the first offered subprotocol is taken, the client's origin is echoed and no path is looked at:
-    /// pages of any origin may connect, in the name of whoever reads them.
+    /// With it the first offered subprotocol is taken, the client's origin is echoed and no path is looked at: pages of
+    /// any of the [`allowed_origins`](Self::allowed_origins) may connect, in the name of whoever reads them.
     #[doc(alias = "autoAcceptConnections")]
     pub auto_accept_connections: bool,
 
@@ -180,6 +182,27 @@ pub struct ServerConfig {
     /// none is named, [`ignore_x_forwarded_for`](Self::ignore_x_forwarded_for) alone decides. A network's text
     /// that is none fails to parse, before it gets here.
     pub trusted_proxies: Vec<IpNetwork>,
+
+    /// The origins whose pages may connect, by any of these rules. Default none listed: any may.
+    ///
+    /// A page of any site can open a WebSocket to any server, and the browser sends the server's cookies with it: no
+    /// same-origin policy and no CORS stands before it, only what the server makes of the origin (RFC 6455 §10.2). So a server
+    /// that goes by cookies, by the client's address or by the network that it is in lists here whose pages may speak to
+    /// it, or others act in the name of their visitors (known as cross-site WebSocket hijacking).
+    ///
+    /// A handshake of any other origin is refused with 403 and a reason, before the application hears of it: no event is
+    /// told, and it counts in [`Counters::refused`](crate::Counters::refused). One without an origin is let through: browsers
+    /// always send theirs and let no page change it (RFC 6454 §7.3, RFC 6455 §4.1 item 8), and a client that is no browser can
+    /// say what it likes. So this keeps pages out, not people.
+    ///
+    /// ```
+    /// use wharf::{OriginRule, ServerConfig};
+    ///
+    /// let own_pages = ServerConfig::default().allowed_origins([OriginRule::SAME_ORIGIN]);
+    /// let named = ServerConfig::default().allowed_origins(["https://example.com".parse()?, "https://*.example.com".parse()?]);
+    /// # Ok::<(), wharf::OriginRuleError>(())
+    /// ```
+    pub allowed_origins: Vec<OriginRule>,
 
     /// How long an opening handshake may take, over all: from the TCP connection, or from the end of the previous
     /// response on it, until the application has accepted or rejected the request. Default 10 s.
@@ -270,6 +293,7 @@ impl Default for ServerConfig {
             parse_extensions: true,
             parse_cookies: true,
             trusted_proxies: Vec::new(),
+            allowed_origins: Vec::new(),
             handshake_timeout: Duration::from_secs(10),
             max_pending_requests: 1024,
             max_connections: 1_000_000,
@@ -333,6 +357,13 @@ setters! {
 }
 
 impl ServerConfig {
+    /// Sets [`allowed_origins`](ServerConfig#structfield.allowed_origins).
+    #[must_use]
+    pub fn allowed_origins(mut self, allowed_origins: impl IntoIterator<Item = OriginRule>) -> Self {
+        self.allowed_origins = allowed_origins.into_iter().collect();
+        self
+    }
+
     /// Sets [`compression`](ServerConfig#structfield.compression): a [`Compression`], or `None`.
     #[cfg(feature = "deflate")]
     #[must_use]

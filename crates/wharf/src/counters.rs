@@ -20,7 +20,8 @@ pub struct Counters {
     /// Those that nobody decided within [`handshake_timeout`](crate::ServerConfig::handshake_timeout), refused with 503.
     pub undecided: u64,
     /// Those that the server refused by itself: over a limit or while closing all connections with 503, with nobody
-    /// there to decide with 404.
+    /// there to decide with 404, of an origin that is not among the
+    /// [`allowed_origins`](crate::ServerConfig::allowed_origins) with 403.
     pub refused: u64,
 }
 

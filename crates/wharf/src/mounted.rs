@@ -102,6 +102,10 @@ impl Mounted {
                 return Err(refused);
             }
         };
+        if !asked.is_of_allowed_origin(config) {
+            counts.refused.increment();
+            return Err(refuse(403, "Pages of this origin may not connect."));
+        }
         // A client of another version is told which ones there are, whether or not anybody would decide.
         if is_nobody_there {
             counts.refused.increment();

@@ -127,6 +127,14 @@ impl Asked {
         }
         Ok(Self { handshake, http, arrival, addresses, cookies })
     }
+
+    /// Whether a page of the origin may connect that the client names, if it names one.
+    pub(crate) fn is_of_allowed_origin(&self, config: &ServerConfig) -> bool {
+        let handshake::Request { host, origin, .. } = &self.handshake;
+        let rules = &config.allowed_origins;
+        let Some(origin) = origin.as_deref().filter(|_| !rules.is_empty()) else { return true };
+        rules.iter().any(|rule| rule.allows(origin, host))
+    }
 }
 
 fn addresses(fields: &Fields<'_>, arrival: &Arrival, config: &ServerConfig) -> OnceLock<ClientAddress> {
@@ -248,7 +256,8 @@ impl Request {
         self.asked.handshake.version
     }
 
-    /// The origin as sent. Browsers always send it; compare it before accepting where cookies count.
+    /// The origin as sent. Browsers always send it. Where cookies count, list those that may connect in
+    /// [`allowed_origins`](crate::ServerConfig::allowed_origins), or compare it before accepting.
     pub fn origin(&self) -> Option<&str> {
         self.asked.handshake.origin.as_deref()
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use wharf::{ServerConfig, UNLIMITED};
+use wharf::{OriginRule, ServerConfig, UNLIMITED};
 
 fn from_toml(text: &str) -> ServerConfig {
     toml::from_str(text).expect("valid options")
@@ -44,6 +44,7 @@ ignore_x_forwarded_for = false
 parse_extensions = true
 parse_cookies = true
 trusted_proxies = []
+allowed_origins = []
 handshake_timeout = "10s"
 max_pending_requests = 1024
 max_connections = 1000000
@@ -95,10 +96,15 @@ fn what_is_written_is_read_back_and_what_is_left_out_has_its_default() {
         .keepalive(false)
         .close_timeout(Duration::ZERO)
         .write_timeout(Duration::from_millis(90_500))
-        .trusted_proxies(vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()]);
+        .trusted_proxies(vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()])
+        .allowed_origins([OriginRule::SAME_ORIGIN, "https://*.example.com".parse().unwrap()]);
     let written = toml::to_string(&config).unwrap();
     assert!(written.contains("\nwrite_timeout = \"1m 30s 500ms\"\n"), "{written}");
     assert!(written.contains("\ntrusted_proxies = [\"10.0.0.0/8\", \"::1/128\"]\n"), "{written}");
+    assert!(
+        written.contains("\nallowed_origins = [\"same-origin\", \"https://*.example.com\"]\n"),
+        "{written}"
+    );
     assert!(written.starts_with("max_received_frame_size = \"unlimited\"\n"), "{written}");
     assert_eq!(from_toml(&written), config);
     assert_eq!(from_json(&serde_json::to_string(&config).unwrap()), config);
@@ -192,6 +198,11 @@ fn a_value_that_is_none_is_an_error_that_names_its_option_and_what_is_expected()
             "invalid value: string \"10.0.0.0/8\", expected trusted_proxies to be a list of networks such as \
              [\"10.0.0.0/8\"]",
         ),
+        (
+            "allowed_origins = true",
+            "invalid value: boolean `true`, expected allowed_origins to be a list of origins such as [\"same-origin\", \
+             \"https://example.com\"]",
+        ),
     ] {
         assert_eq!(toml_error(&format!("\n{text}")), (expected.to_owned(), 2));
     }
@@ -202,6 +213,15 @@ fn o18_bad_what_is_not_a_network_in_a_file_is_an_error_that_names_the_option() {
     let (message, line) = toml_error("trusted_proxies = [\n  \"10.0.0.0/8\",\n  \"proxy.example\",\n]");
     let expected =
         "trusted_proxies: \"proxy.example\" is not a network like 10.0.0.0/8 or an address like ::1";
+    assert_eq!((message.as_str(), line), (expected, 3));
+}
+
+#[test]
+fn what_is_not_an_origin_in_a_file_is_an_error_that_names_the_option() {
+    let (message, line) =
+        toml_error("allowed_origins = [\n  \"same-origin\",\n  \"https://example.com/\",\n]");
+    let expected = "allowed_origins: \"https://example.com/\" has more than an origin, which is a scheme, a host and a port \
+                    like https://example.com";
     assert_eq!((message.as_str(), line), (expected, 3));
 }
 

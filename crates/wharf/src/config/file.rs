@@ -4,6 +4,7 @@
 //! name is answered with the nearest known one.
 
 use std::marker::PhantomData;
+use std::str::FromStr;
 use std::time::Duration;
 use std::{fmt, iter};
 
@@ -16,6 +17,7 @@ use super::{ServerConfig, UNLIMITED};
 #[cfg(feature = "deflate")]
 use crate::compression::Compression;
 use crate::network::IpNetwork;
+use crate::origin::OriginRule;
 
 /// Options that a file has a table for.
 trait Table: Default {
@@ -103,7 +105,8 @@ options! { ServerConfig, "options of a server", "": {
     ignore_x_forwarded_for = "ignoreXForwardedFor": bool,
     parse_extensions = "parseExtensions": bool,
     parse_cookies = "parseCookies": bool,
-    trusted_proxies: Networks,
+    trusted_proxies: ListOf<IpNetwork>,
+    allowed_origins: ListOf<OriginRule>,
     handshake_timeout: Time,
     max_pending_requests: usize,
     max_connections: usize,
@@ -310,44 +313,57 @@ impl Form for Time {
     }
 }
 
-/// A list of networks, each a text.
-struct Networks;
+/// A list, each element a text.
+struct ListOf<T>(PhantomData<T>);
 
-impl Form for Networks {
-    type Value = Vec<IpNetwork>;
-    const EXPECTED: &'static str = "a list of networks such as [\"10.0.0.0/8\"]";
+/// What lists consist of.
+trait Listed: FromStr<Err: fmt::Display> + fmt::Display {
+    const LIST: &'static str;
+}
 
-    fn read_list<'de, A: SeqAccess<'de>>(mut list: A, name: Name) -> Result<Vec<IpNetwork>, A::Error> {
-        let mut networks = Vec::new();
-        while let Some(network) = list.next_element_seed(NetworkOf(name))? {
-            networks.push(network);
+impl Listed for IpNetwork {
+    const LIST: &'static str = "a list of networks such as [\"10.0.0.0/8\"]";
+}
+
+impl Listed for OriginRule {
+    const LIST: &'static str = "a list of origins such as [\"same-origin\", \"https://example.com\"]";
+}
+
+impl<T: Listed> Form for ListOf<T> {
+    type Value = Vec<T>;
+    const EXPECTED: &'static str = T::LIST;
+
+    fn read_list<'de, A: SeqAccess<'de>>(mut list: A, name: Name) -> Result<Vec<T>, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = list.next_element_seed(ElementOf(name, PhantomData))? {
+            elements.push(element);
         }
-        Ok(networks)
+        Ok(elements)
     }
 
-    fn write<S: Serializer>(networks: &Vec<IpNetwork>, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(networks.iter().map(ToString::to_string))
+    fn write<S: Serializer>(elements: &Vec<T>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(elements.iter().map(ToString::to_string))
     }
 }
 
-struct NetworkOf(Name);
+struct ElementOf<T>(Name, PhantomData<T>);
 
-impl<'de> DeserializeSeed<'de> for NetworkOf {
-    type Value = IpNetwork;
+impl<'de, T: Listed> DeserializeSeed<'de> for ElementOf<T> {
+    type Value = T;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<IpNetwork, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl Visitor<'_> for NetworkOf {
-    type Value = IpNetwork;
+impl<T: Listed> Visitor<'_> for ElementOf<T> {
+    type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        ValueOf::<Networks>(self.0, PhantomData).expecting(f)
+        ValueOf::<ListOf<T>>(self.0, PhantomData).expecting(f)
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<IpNetwork, E> {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
         text.parse().map_err(|error| E::custom(format_args!("{}: {error}", self.0.option)))
     }
 }

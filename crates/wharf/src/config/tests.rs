@@ -38,6 +38,7 @@ fn o19_1_the_default_configuration_has_exactly_these_names_and_values() {
             "parse_extensions: true,",
             "parse_cookies: true,",
             "trusted_proxies: [],",
+            "allowed_origins: [],",
             "handshake_timeout: 10s,",
             "max_pending_requests: 1024,",
             "max_connections: 1000000,",
