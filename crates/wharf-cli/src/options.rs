@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use wharf::{Compression, IpNetwork, ServerConfig, UNLIMITED};
+use wharf::{Compression, IpNetwork, OriginRule, ServerConfig, UNLIMITED};
 
 /// Declares a flag for each plain option once, with its default from the library, and the way back into a config.
 ///
@@ -62,6 +62,11 @@ pub(crate) struct ServerOptions {
     #[arg(long, value_name = "NETWORK", help_heading = "Server options")]
     trusted_proxies: Vec<IpNetwork>,
 
+    /// Origins whose pages may connect, such as same-origin or https://*.example.com; may be given several times. Without, any
+    /// may.
+    #[arg(long, value_name = "ORIGIN", help_heading = "Server options")]
+    allowed_origins: Vec<OriginRule>,
+
     /// Do not compress messages, whatever clients offer.
     #[arg(long, help_heading = "Compression")]
     no_compression: bool,
@@ -77,6 +82,9 @@ impl ServerOptions {
         if !self.trusted_proxies.is_empty() {
             config.trusted_proxies.clone_from(&self.trusted_proxies);
         }
+        if !self.allowed_origins.is_empty() {
+            config.allowed_origins.clone_from(&self.allowed_origins);
+        }
         if self.no_compression {
             config.compression = None;
         } else if self.compression != CompressionFlags::default() {
@@ -90,6 +98,7 @@ impl ServerOptions {
         match option.strip_prefix(COMPRESSION) {
             Some(option) => self.compression.is_given(option),
             None if option == "trusted_proxies" => !self.trusted_proxies.is_empty(),
+            None if option == "allowed_origins" => !self.allowed_origins.is_empty(),
             None => self.plain.is_given(option),
         }
     }
@@ -323,14 +332,18 @@ mod tests {
             "--close-timeout=250ms",
             "--trusted-proxies=10.0.0.0/8",
             "--trusted-proxies=::1",
+            "--allowed-origins=same-origin",
+            "--allowed-origins=https://*.example.com",
         ];
         let expected = ServerConfig::default()
             .max_received_frame_size(UNLIMITED)
             .keepalive(false)
             .close_timeout(Duration::from_millis(250))
-            .trusted_proxies(vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()]);
+            .trusted_proxies(vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()])
+            .allowed_origins([OriginRule::SAME_ORIGIN, "https://*.example.com".parse().unwrap()]);
         assert_eq!(config(&flags), expected);
     }
+
     #[test]
     fn flags_of_compression_reach_their_options() {
         assert_eq!(config(&["--no-compression"]).compression, None);
@@ -386,12 +399,19 @@ mod tests {
 
     #[test]
     fn a_flag_that_is_given_is_known_by_the_name_of_its_option() {
-        let flags = ["wharf", "--compression-level=1", "--server-max-window-bits=9", "--trusted-proxies=::1"];
+        let flags = [
+            "wharf",
+            "--compression-level=1",
+            "--server-max-window-bits=9",
+            "--trusted-proxies=::1",
+            "--allowed-origins=null",
+        ];
         let server = Flags::try_parse_from(flags).unwrap().server;
         for (option, is_given) in [
             ("compression.level", true),
             ("compression.server_max_window_bits", true),
             ("trusted_proxies", true),
+            ("allowed_origins", true),
             ("compression.threshold", false),
             ("level", false),
             ("keepalive", false),

@@ -55,11 +55,12 @@ fn a_file_says_the_options_of_the_server_and_of_the_program() {
 #[test]
 fn flags_win_over_the_file() {
     let text = "listen = \"[::1]:1\"\nkeepalive = false\nfragmentation_threshold = 5\n\
-                trusted_proxies = [\"10.0.0.0/8\"]\nshutdown_timeout = \"1s\"\nworkers = 1\n";
+                trusted_proxies = [\"10.0.0.0/8\"]\nallowed_origins = [\"null\"]\nshutdown_timeout = \"1s\"\nworkers = 1\n";
     let arguments = [
         "--listen=[::1]:2",
         "--keepalive=true",
         "--trusted-proxies=::1",
+        "--allowed-origins=https://example.com",
         "--shutdown-timeout=2s",
         "--close-timeout=3s",
         "--workers=2",
@@ -71,7 +72,8 @@ fn flags_win_over_the_file() {
         server: ServerConfig::default()
             .fragmentation_threshold(5)
             .close_timeout(Duration::from_secs(3))
-            .trusted_proxies(vec!["::1".parse().unwrap()]),
+            .trusted_proxies(vec!["::1".parse().unwrap()])
+            .allowed_origins(["https://example.com".parse().unwrap()]),
     };
     assert_eq!(settings("a.toml", text, &arguments).unwrap(), expected);
 }
