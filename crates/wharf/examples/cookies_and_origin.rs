@@ -1,7 +1,7 @@
 //! Pages of one origin alone may connect, and each client is known again by a cookie.
 //!
 //! A browser sends the cookies of a site with every WebSocket to it, whichever page opens that, so that whoever goes by
-//! cookies has to look at the origin (RFC 6455 §10.2).
+//! cookies lists the origins that may connect (RFC 6455 §10.2).
 //!
 //! ```sh
 //! cargo run -p wharf --example cookies_and_origin
@@ -14,39 +14,35 @@
 use std::error::Error;
 use std::time::Duration;
 
-use wharf::{Accept, Event, HttpServer, Rejection, Request, Server, ServerConfig, SetCookie};
+use wharf::{Accept, Event, HttpServer, Request, Server, ServerConfig, SetCookie};
 
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "an example says where it listens")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
     let http = HttpServer::bind(address).await?;
-    let server = Server::new(ServerConfig::default());
-    server.mount([&http])?;
     let own_origin = format!("http://{}", http.local_addr());
+    // A client that is no browser may say what it likes: this keeps pages out, not people.
+    let server = Server::new(ServerConfig::default().allowed_origins([own_origin.parse()?]));
+    server.mount([&http])?;
     println!("ws://{}/", http.local_addr());
 
     while let Some(event) = server.next_event().await {
         if let Event::Request(request) = event {
-            decide(request, &own_origin);
+            accept(request, &own_origin);
         }
     }
     Ok(())
 }
 
-fn decide(request: Request, own_origin: &str) {
-    // A client that is no browser may say what it likes: this keeps pages out, not people.
-    if request.origin() != Some(own_origin) {
-        // Fails only where the request was decided before.
-        let _ = request.reject(Rejection::new(403).reason("pages of other origins may not connect"));
-        return;
-    }
+fn accept(request: Request, own_origin: &str) {
     let before: u32 = request.cookies().get("visits").and_then(|visits| visits.parse().ok()).unwrap_or(0);
     let visits = before.saturating_add(1);
     let cookie = SetCookie::new("visits", visits.to_string())
         .path("/")
         .max_age(Duration::from_secs(30 * 24 * 60 * 60))
         .http_only(true);
+    // Fails only where the request was decided before.
     let Ok(connection) = request.accept(Accept::new().origin(own_origin).cookie(cookie)) else { return };
     tokio::spawn(async move {
         // A client that is gone needs no greeting.
