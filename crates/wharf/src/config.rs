@@ -5,6 +5,7 @@ mod file;
 
 use std::time::Duration;
 
+use crate::client_address_header::ClientAddressHeader;
 #[cfg(feature = "deflate")]
 use crate::compression::Compression;
 use crate::network::IpNetwork;
@@ -175,13 +176,28 @@ pub struct ServerConfig {
     #[doc(alias = "parseCookies")]
     pub parse_cookies: bool,
 
-    /// The proxies whose `X-Forwarded-For` counts. Default none named.
+    /// The proxies that are believed on whom they speak for. Default none named.
     ///
-    /// Where any is named, the header counts only on connections from one of them, and the remote address is the
-    /// last one in it that is not itself a named proxy: what stands before that was written by the client. Where
-    /// none is named, [`ignore_x_forwarded_for`](Self::ignore_x_forwarded_for) alone decides. A network's text
-    /// that is none fails to parse, before it gets here.
+    /// Where any is named, the client is looked for from the socket's peer on. As long as an address is in one of these
+    /// networks, the next one is what it says: first the source in a PROXY header, on a listener that reads them, then the
+    /// entries of [`client_address_header`](Self::client_address_header), from the last to the first, for each proxy appends
+    /// the address that it sees. The one that is no named proxy is the remote address, and everything before it was written
+    /// by the client. An entry that is no address ends the search at the proxy that sent it; `unknown`, and in `Forwarded` a
+    /// name that a proxy made up, is taken as its answer. Nothing else is believed: not the other header, and nothing from a
+    /// peer or PROXY source that is not named. The peer on a Unix socket, which has no address, counts as named, for only
+    /// those reach it who may open the socket.
+    ///
+    /// Where none is named, anybody is believed: the remote address is the first entry of `X-Forwarded-For`, unless
+    /// [`ignore_x_forwarded_for`](Self::ignore_x_forwarded_for) is on, and after a PROXY header its source alone. A network's
+    /// text that is none fails to parse, before it gets here.
     pub trusted_proxies: Vec<IpNetwork>,
+
+    /// The header in which the proxies write whom they speak for. Default `X-Forwarded-For`.
+    ///
+    /// It is one of the two, because a proxy writes one and hands the other on as the client sent it. Name the one that all
+    /// of the [`trusted_proxies`](Self::trusted_proxies) append to. `Forwarded` counts from named proxies only, so that
+    /// naming none is an error with it; [`ignore_x_forwarded_for`](Self::ignore_x_forwarded_for) has no effect on it.
+    pub client_address_header: ClientAddressHeader,
 
     /// The origins whose pages may connect, by any of these rules. Default none listed: any may.
     ///
@@ -293,6 +309,7 @@ impl Default for ServerConfig {
             parse_extensions: true,
             parse_cookies: true,
             trusted_proxies: Vec::new(),
+            client_address_header: ClientAddressHeader::XForwardedFor,
             allowed_origins: Vec::new(),
             handshake_timeout: Duration::from_secs(10),
             max_pending_requests: 1024,
@@ -345,6 +362,7 @@ setters! {
     parse_extensions: bool,
     parse_cookies: bool,
     trusted_proxies: Vec<IpNetwork>,
+    client_address_header: ClientAddressHeader,
     handshake_timeout: Duration,
     max_pending_requests: usize,
     max_connections: usize,
@@ -379,7 +397,7 @@ impl ServerConfig {
     ///
     /// # Errors
     /// A size, count or threshold of 0; a time of 0 where that means nothing; a time over [`LONGEST_TIME`]; a level or
-    /// a window of compression out of its range.
+    /// a window of compression out of its range; a header that counts from named proxies only, and none named.
     pub fn validate(&self) -> Result<(), ConfigError> {
         at_least_one("max_received_frame_size", self.max_received_frame_size)?;
         at_least_one("max_received_message_size", self.max_received_message_size)?;
@@ -393,6 +411,10 @@ impl ServerConfig {
         time("handshake_timeout", self.handshake_timeout, true)?;
         time("write_timeout", self.write_timeout, true)?;
 
+        if self.client_address_header == ClientAddressHeader::Forwarded && self.trusted_proxies.is_empty() {
+            let allowed = "at least one network where client_address_header is Forwarded";
+            return Err(ConfigError { option: "trusted_proxies", value: "empty".to_owned(), allowed });
+        }
         at_least_one("max_pending_requests", self.max_pending_requests)?;
         at_least_one("max_connections", self.max_connections)?;
         at_least_one("max_fragments", self.max_fragments)?;

@@ -391,8 +391,8 @@ impl Connection {
         self.shared.compression.iter().map(Agreed::extension).collect()
     }
 
-    /// Who the peer is, after `X-Forwarded-For` where that counts. At a client, the address that it is connected to:
-    /// the server's, or its [`Proxy`](crate::Proxy)'s.
+    /// Who the peer is, as [`Request::remote_address`](crate::Request::remote_address) has it. At a client, the address that
+    /// it is connected to: the server's, or its [`Proxy`](crate::Proxy)'s.
     #[doc(alias = "remoteAddress")]
     pub fn remote_address(&self) -> &str {
         &self.shared.details().remote_address

@@ -43,6 +43,7 @@ pub(crate) use wharf_proto as proto;
 mod broadcast;
 mod burst;
 mod client;
+mod client_address_header;
 #[cfg(feature = "deflate")]
 mod compression;
 mod config;
@@ -80,6 +81,7 @@ mod waiters;
 
 pub use broadcast::Broadcast;
 pub use client::{Client, ClientConfig, ConnectError, ConnectRequest, Proxy, ProxyError, UrlError};
+pub use client_address_header::{ClientAddressHeader, ClientAddressHeaderError};
 #[cfg(feature = "deflate")]
 pub use compression::Compression;
 pub use config::{ConfigError, LONGEST_TIME, ServerConfig, UNLIMITED};

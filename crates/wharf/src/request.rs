@@ -13,7 +13,7 @@ use crate::cookie::{Cookies, SetCookie, set_cookie_values};
 use crate::driver::{self, Receiver};
 use crate::error::{AcceptError, RejectError};
 use crate::handler::Handler;
-use crate::http::client_address::{self, ClientAddress, X_FORWARDED_FOR};
+use crate::http::client_address::{self, ClientAddress};
 use crate::http::request::{HttpRequest, UpgradeRequest};
 use crate::http::upgrade::Arrival;
 use crate::options::Options;
@@ -138,11 +138,11 @@ impl Asked {
 }
 
 fn addresses(fields: &Fields<'_>, arrival: &Arrival, config: &ServerConfig) -> OnceLock<ClientAddress> {
-    let mut forwarded_for = fields.get_all(X_FORWARDED_FOR).peekable();
-    if forwarded_for.peek().is_none() {
+    let mut values = fields.get_all(config.client_address_header.name()).peekable();
+    if values.peek().is_none() && arrival.proxied.is_none() {
         return OnceLock::new();
     }
-    OnceLock::from(client_address::resolve(arrival.peer, forwarded_for, config))
+    OnceLock::from(client_address::resolve(arrival, values, config))
 }
 
 fn cookies(fields: &Fields<'_>, config: &ServerConfig) -> Cookies {
@@ -285,7 +285,9 @@ impl Request {
         &self.asked.cookies
     }
 
-    /// Who the client is, after `X-Forwarded-For` where that counts.
+    /// Who the client is, as far as it can be told: its IP address after those are asked who are believed, see
+    /// [`trusted_proxies`](crate::ServerConfig::trusted_proxies). `unknown`, or a name that begins with an underscore, where a
+    /// proxy does not tell (RFC 7239 §6.2, §6.3) or a Unix socket has none.
     #[doc(alias = "remoteAddress")]
     pub fn remote_address(&self) -> &str {
         &self.addresses().remote_address
@@ -305,7 +307,7 @@ impl Request {
 
     fn addresses(&self) -> &ClientAddress {
         let Asked { addresses, arrival, .. } = self.asked.as_ref();
-        addresses.get_or_init(|| client_address::resolve(arrival.peer, [], &self.options.config))
+        addresses.get_or_init(|| client_address::resolve(arrival, [], &self.options.config))
     }
 
     /// Accepts as `auto_accept_connections` does: the first offered subprotocol, the client's own origin.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use wharf::{OriginRule, ServerConfig, UNLIMITED};
+use wharf::{ClientAddressHeader, OriginRule, ServerConfig, UNLIMITED};
 
 fn from_toml(text: &str) -> ServerConfig {
     toml::from_str(text).expect("valid options")
@@ -44,6 +44,7 @@ ignore_x_forwarded_for = false
 parse_extensions = true
 parse_cookies = true
 trusted_proxies = []
+client_address_header = "X-Forwarded-For"
 allowed_origins = []
 handshake_timeout = "10s"
 max_pending_requests = 1024
@@ -97,10 +98,12 @@ fn what_is_written_is_read_back_and_what_is_left_out_has_its_default() {
         .close_timeout(Duration::ZERO)
         .write_timeout(Duration::from_millis(90_500))
         .trusted_proxies(vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()])
+        .client_address_header(ClientAddressHeader::Forwarded)
         .allowed_origins([OriginRule::SAME_ORIGIN, "https://*.example.com".parse().unwrap()]);
     let written = toml::to_string(&config).unwrap();
     assert!(written.contains("\nwrite_timeout = \"1m 30s 500ms\"\n"), "{written}");
     assert!(written.contains("\ntrusted_proxies = [\"10.0.0.0/8\", \"::1/128\"]\n"), "{written}");
+    assert!(written.contains("\nclient_address_header = \"Forwarded\"\n"), "{written}");
     assert!(
         written.contains("\nallowed_origins = [\"same-origin\", \"https://*.example.com\"]\n"),
         "{written}"
@@ -197,6 +200,10 @@ fn a_value_that_is_none_is_an_error_that_names_its_option_and_what_is_expected()
             "trusted_proxies = \"10.0.0.0/8\"",
             "invalid value: string \"10.0.0.0/8\", expected trusted_proxies to be a list of networks such as \
              [\"10.0.0.0/8\"]",
+        ),
+        (
+            "client_address_header = \"X-Real-IP\"",
+            "invalid value: string \"X-Real-IP\", expected client_address_header to be X-Forwarded-For or Forwarded",
         ),
         (
             "allowed_origins = true",

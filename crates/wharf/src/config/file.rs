@@ -14,6 +14,7 @@ use serde::de::{
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::{ServerConfig, UNLIMITED};
+use crate::client_address_header::ClientAddressHeader;
 #[cfg(feature = "deflate")]
 use crate::compression::Compression;
 use crate::network::IpNetwork;
@@ -106,6 +107,7 @@ options! { ServerConfig, "options of a server", "": {
     parse_extensions = "parseExtensions": bool,
     parse_cookies = "parseCookies": bool,
     trusted_proxies: ListOf<IpNetwork>,
+    client_address_header: ClientAddressHeader,
     allowed_origins: ListOf<OriginRule>,
     handshake_timeout: Time,
     max_pending_requests: usize,
@@ -310,6 +312,19 @@ impl Form for Time {
 
     fn write<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&humantime::format_duration(*value))
+    }
+}
+
+impl Form for ClientAddressHeader {
+    type Value = Self;
+    const EXPECTED: &'static str = "X-Forwarded-For or Forwarded";
+
+    fn read_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn write<S: Serializer>(value: &Self, serializer: S) -> Result<S::Ok, S::Error> {
+        value.name().serialize(serializer)
     }
 }
 

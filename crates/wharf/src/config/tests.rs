@@ -38,6 +38,7 @@ fn o19_1_the_default_configuration_has_exactly_these_names_and_values() {
             "parse_extensions: true,",
             "parse_cookies: true,",
             "trusted_proxies: [],",
+            "client_address_header: XForwardedFor,",
             "allowed_origins: [],",
             "handshake_timeout: 10s,",
             "max_pending_requests: 1024,",
@@ -144,6 +145,15 @@ fn a_time_that_no_clock_reaches_is_refused_by_name() {
         assert_eq!((error.option, error.allowed), (option, "at most 365 days"));
     }
     assert_eq!(default.write_timeout(LONGEST_TIME).validate(), Ok(()));
+}
+
+#[test]
+fn a_header_that_counts_from_named_proxies_needs_some() {
+    let config = ServerConfig::default().client_address_header(ClientAddressHeader::Forwarded);
+    let expected =
+        "trusted_proxies is empty, but must be at least one network where client_address_header is Forwarded";
+    assert_eq!(refusal(&config), expected);
+    assert_eq!(config.trusted_proxies(vec!["::1".parse().unwrap()]).validate(), Ok(()));
 }
 
 #[cfg(feature = "deflate")]

@@ -7,6 +7,7 @@
 mod builder;
 pub(crate) mod client_address;
 mod connection;
+mod forwarded;
 pub(crate) mod http2;
 mod limits;
 mod listener;

@@ -50,6 +50,8 @@ pub(crate) type Begin = Box<dyn FnOnce(Stream, Vec<u8>) + Send>;
 pub(crate) struct Arrival {
     /// The socket's peer. `None`: it has no address that is known, such as on a Unix socket.
     pub(crate) peer: Option<SocketAddr>,
+    /// Whom the peer says that it speaks for, in a PROXY header.
+    pub(crate) proxied: Option<SocketAddr>,
     /// When its handshake began: with the TCP connection, or with the end of the previous response on it.
     pub(crate) started: Instant,
 }
@@ -57,7 +59,7 @@ pub(crate) struct Arrival {
 impl Arrival {
     /// One that began now.
     pub(crate) fn of_peer(peer: Option<SocketAddr>) -> Self {
-        Self { peer, started: Instant::now() }
+        Self { peer, proxied: None, started: Instant::now() }
     }
 }
 
