@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use wharf::{Compression, IpNetwork, OriginRule, ServerConfig, UNLIMITED};
+use wharf::{ClientAddressHeader, Compression, IpNetwork, OriginRule, ServerConfig, UNLIMITED};
 
 /// Declares a flag for each plain option once, with its default from the library, and the way back into a config.
 ///
@@ -58,7 +58,7 @@ pub(crate) struct ServerOptions {
     #[command(flatten)]
     plain: PlainFlags,
 
-    /// Proxies whose X-Forwarded-For counts, as networks such as 10.0.0.0/8; may be given several times.
+    /// Proxies that are believed on whom they speak for, as networks such as 10.0.0.0/8; may be given several times.
     #[arg(long, value_name = "NETWORK", help_heading = "Server options")]
     trusted_proxies: Vec<IpNetwork>,
 
@@ -148,6 +148,8 @@ flags! { PlainFlags of ServerConfig, "Server options", excluding [""; 0] => {
     disable_nagle_algorithm: bool = "BOOL",
     /// Whether X-Forwarded-For is ignored.
     ignore_x_forwarded_for: bool = "BOOL",
+    /// Header in which the trusted proxies write whom they speak for: X-Forwarded-For or Forwarded.
+    client_address_header: ClientAddressHeader = "HEADER",
     /// Whether the extensions that a client offers are read.
     parse_extensions: bool = "BOOL",
     /// Whether the cookies that a client sends are read.
@@ -212,7 +214,7 @@ macro_rules! plain_flag_values {
     };
 }
 
-plain_flag_values!(bool, u8, u32, usize);
+plain_flag_values!(bool, u8, u32, usize, ClientAddressHeader);
 
 /// A number of bytes, or `unlimited`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -332,6 +334,7 @@ mod tests {
             "--close-timeout=250ms",
             "--trusted-proxies=10.0.0.0/8",
             "--trusted-proxies=::1",
+            "--client-address-header=forwarded",
             "--allowed-origins=same-origin",
             "--allowed-origins=https://*.example.com",
         ];
@@ -340,6 +343,7 @@ mod tests {
             .keepalive(false)
             .close_timeout(Duration::from_millis(250))
             .trusted_proxies(vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()])
+            .client_address_header(ClientAddressHeader::Forwarded)
             .allowed_origins([OriginRule::SAME_ORIGIN, "https://*.example.com".parse().unwrap()]);
         assert_eq!(config(&flags), expected);
     }
