@@ -181,15 +181,19 @@ pub struct ServerConfig {
     /// Where any is named, the client is looked for from the socket's peer on. As long as an address is in one of these
     /// networks, the next one is what it says: first the source in a PROXY header, on a listener that reads them, then the
     /// entries of [`client_address_header`](Self::client_address_header), from the last to the first, for each proxy appends
-    /// the address that it sees. The one that is no named proxy is the remote address, and everything before it was written
-    /// by the client. An entry that is no address ends the search at the proxy that sent it; `unknown`, and in `Forwarded` a
-    /// name that a proxy made up, is taken as its answer. Nothing else is believed: not the other header, and nothing from a
-    /// peer or PROXY source that is not named. The peer on a Unix socket, which has no address, counts as named, for only
-    /// those reach it who may open the socket.
+    /// the address that it sees. The first one that is no named proxy is the remote address, and what stands before it was
+    /// written by the client. An entry that is no address ends the search at the proxy that sent it; `unknown`, and in
+    /// `Forwarded` a name that a proxy made up, is taken as its answer.
+    ///
+    /// Nothing else is believed: not the other of the two headers, nothing from a peer that is not named, and no header behind a
+    /// PROXY header whose source is not named or that tells none. The peer on a Unix socket, which has no address, counts as
+    /// named, for only those reach it who may open the socket.
     ///
     /// Where none is named, anybody is believed: the remote address is the first entry of `X-Forwarded-For`, unless
-    /// [`ignore_x_forwarded_for`](Self::ignore_x_forwarded_for) is on, and after a PROXY header its source alone. A network's
-    /// text that is none fails to parse, before it gets here.
+    /// [`ignore_x_forwarded_for`](Self::ignore_x_forwarded_for) is on. A listener that reads PROXY headers believes whoever
+    /// connects to it, and there the remote address is their source, whatever other headers say.
+    ///
+    /// A network's text that is none fails to parse, before it gets here.
     pub trusted_proxies: Vec<IpNetwork>,
 
     /// The header in which the proxies write whom they speak for. Default `X-Forwarded-For`.

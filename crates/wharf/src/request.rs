@@ -14,6 +14,7 @@ use crate::driver::{self, Receiver};
 use crate::error::{AcceptError, RejectError};
 use crate::handler::Handler;
 use crate::http::client_address::{self, ClientAddress};
+use crate::http::proxy_protocol::Proxied;
 use crate::http::request::{HttpRequest, UpgradeRequest};
 use crate::http::upgrade::Arrival;
 use crate::options::Options;
@@ -139,7 +140,7 @@ impl Asked {
 
 fn addresses(fields: &Fields<'_>, arrival: &Arrival, config: &ServerConfig) -> OnceLock<ClientAddress> {
     let mut values = fields.get_all(config.client_address_header.name()).peekable();
-    if values.peek().is_none() && arrival.proxied.is_none() {
+    if values.peek().is_none() && !matches!(arrival.proxied, Proxied::Source(_)) {
         return OnceLock::new();
     }
     OnceLock::from(client_address::resolve(arrival, values, config))

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::forwarded::{Node, UNKNOWN, nodes_from_the_last, texts};
+use super::proxy_protocol::Proxied;
 use super::upgrade::Arrival;
 use crate::client_address_header::ClientAddressHeader;
 use crate::config::ServerConfig;
@@ -41,9 +42,12 @@ pub(crate) fn resolve<'a>(
 
 /// The first of all addresses is the client's, as the reference has it, whoever wrote it.
 fn as_anybody_says<'a>(arrival: &Arrival, values: impl Iterator<Item = &'a [u8]>) -> ClientAddress {
-    // Whoever has a listener read PROXY headers says with it who is believed, and that is not the client.
-    let mut remote_addresses = texts(values.filter(|_| arrival.proxied.is_none()));
-    remote_addresses.extend(arrival.proxied.map(|source| address_text(Some(source))));
+    let mut remote_addresses = match arrival.proxied {
+        Proxied::NoHeader => texts(values),
+        // Whoever has a listener read PROXY headers says with it who is believed, and that is not the client.
+        Proxied::Untold => Vec::new(),
+        Proxied::Source(source) => vec![address_text(Some(source))],
+    };
     remote_addresses.push(address_text(arrival.peer));
     ClientAddress { remote_address: remote_addresses[0].clone(), remote_addresses }
 }
@@ -58,9 +62,14 @@ fn as_proxies_say(
     let mut addresses = vec![address_text(arrival.peer)];
     // One without an address is on a Unix socket, where only those come who may open it.
     let mut is_believed = arrival.peer.is_none_or(|peer| is_proxy(peer.ip()));
-    if let Some(source) = arrival.proxied.filter(|_| is_believed) {
-        addresses.push(address_text(Some(source)));
-        is_believed = is_proxy(source.ip());
+    match arrival.proxied {
+        Proxied::Source(source) if is_believed => {
+            addresses.push(address_text(Some(source)));
+            is_believed = is_proxy(source.ip());
+        }
+        // What follows the header is not the peer's own, and nobody knows whose.
+        Proxied::Untold => is_believed = false,
+        Proxied::Source(_) | Proxied::NoHeader => {}
     }
     let mut client = addresses.len() - 1;
     let nodes = if is_believed { nodes_from_the_last() } else { Vec::new() };

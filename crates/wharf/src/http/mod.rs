@@ -1,8 +1,9 @@
 //! HTTP: where handshakes arrive.
 //!
 //! `listener` takes TCP connections in, on the user's runtime or on `workers`, `opening` answers a handshake that is the
-//! first request of one, `connection` serves HTTP/1 on all others, and `http2` HTTP/2, `service` answers what is no handshake, `request` is what
-//! is one, `upgrade` hands over what is left of it.
+//! first request of one, `connection` serves HTTP/1 on all others, and `http2` HTTP/2, `service` answers what is no
+//! handshake, `request` is what is one, `upgrade` hands over what is left of it. `client_address` tells who sent it, from what
+//! proxies say in `forwarded` headers and by the `proxy_protocol`.
 
 mod builder;
 pub(crate) mod client_address;
@@ -12,6 +13,8 @@ pub(crate) mod http2;
 mod limits;
 mod listener;
 mod opening;
+#[cfg_attr(not(test), expect(dead_code, reason = "no listener reads the header yet"))]
+pub(crate) mod proxy_protocol;
 pub(crate) mod request;
 pub(crate) mod service;
 pub(crate) mod socket;

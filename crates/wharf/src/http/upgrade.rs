@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_rustls::server;
 
 use super::http2::Http2Stream;
+use super::proxy_protocol::Proxied;
 use super::request::UpgradeRequest;
 use super::service::{ResponseBody, ResponseFuture};
 use super::stream::HttpStream;
@@ -51,7 +52,7 @@ pub(crate) struct Arrival {
     /// The socket's peer. `None`: it has no address that is known, such as on a Unix socket.
     pub(crate) peer: Option<SocketAddr>,
     /// Whom the peer says that it speaks for, in a PROXY header.
-    pub(crate) proxied: Option<SocketAddr>,
+    pub(crate) proxied: Proxied,
     /// When its handshake began: with the TCP connection, or with the end of the previous response on it.
     pub(crate) started: Instant,
 }
@@ -59,7 +60,7 @@ pub(crate) struct Arrival {
 impl Arrival {
     /// One that began now.
     pub(crate) fn of_peer(peer: Option<SocketAddr>) -> Self {
-        Self { peer, proxied: None, started: Instant::now() }
+        Self { peer, proxied: Proxied::NoHeader, started: Instant::now() }
     }
 }
 

@@ -168,7 +168,12 @@ fn an_element_of_forwarded_that_names_nobody_ends_the_search_at_the_proxy_that_s
 
 fn arrived(peer: Option<&str>, proxied: Option<&str>, value: &str, config: &ServerConfig) -> ClientAddress {
     let socket = |text: &str| SocketAddr::new(text.parse().unwrap(), 4711);
-    let arrival = Arrival { proxied: proxied.map(socket), ..Arrival::of_peer(peer.map(socket)) };
+    let proxied = match proxied {
+        None => Proxied::NoHeader,
+        Some("") => Proxied::Untold,
+        Some(source) => Proxied::Source(socket(source)),
+    };
+    let arrival = Arrival { proxied, ..Arrival::of_peer(peer.map(socket)) };
     resolve(&arrival, [value.as_bytes()], config)
 }
 
@@ -201,6 +206,13 @@ fn where_no_proxy_is_named_the_source_in_a_proxy_header_is_the_client_whatever_i
     for config in [ServerConfig::default(), ServerConfig::default().ignore_x_forwarded_for(true)] {
         let addresses = arrived(Some(PEER), Some("2.2.2.2"), "1.1.1.1", &config);
         assert_addresses(&addresses, "2.2.2.2", &["2.2.2.2", PEER]);
+    }
+}
+
+#[test]
+fn behind_a_proxy_header_that_tells_of_no_client_the_peer_is_the_client_whatever_another_header_says() {
+    for config in [ServerConfig::default(), trusting(&["10.0.0.0/8"]), trusting(&["11.0.0.0/8"])] {
+        assert_addresses(&arrived(Some(PEER), Some(""), "1.1.1.1", &config), PEER, &[PEER]);
     }
 }
 
