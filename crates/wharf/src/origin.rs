@@ -39,7 +39,8 @@ enum Rule {
 }
 
 impl OriginRule {
-    /// `same-origin`: pages of `http` and `https` whose host and port are those of the request's `Host`.
+    /// `same-origin`: pages of `http` and `https` whose host and port are those of the request's `Host`, or `:authority` in
+    /// HTTP/2.
     ///
     /// The scheme is not compared, for a server behind a proxy that ends TLS cannot know which one its clients use. The proxy
     /// must hand `Host` on as it came. It does not keep out pages that had their own name point at this server (DNS

@@ -20,8 +20,10 @@ use hyper::body::{Body, Frame};
 use service::ServiceFn;
 use support::{Client, ClientOf, Site, close, text, until, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wharf::{Accept, CloseCode, Connection, Context, Event, Handler, HttpServer, MessageRef, Rejection};
-use wharf::{Server, ServerConfig};
+use wharf::{
+    Accept, ClientAddressHeader, CloseCode, Connection, Context, Event, Handler, HttpServer, MessageRef,
+};
+use wharf::{OriginRule, Rejection, Server, ServerConfig};
 
 struct Echo;
 
@@ -353,4 +355,21 @@ async fn a_connection_without_a_stream_ends_after_the_handshake_timeout() {
     assert!(began.elapsed() >= timeout, "{:?}", began.elapsed());
     let goaway = received.windows(9).any(|head| head[3] == 7 && head[5..9] == [0; 4]);
     assert!(goaway, "{}", received.escape_ascii());
+}
+
+#[tokio::test]
+async fn an_origin_that_is_not_allowed_is_refused_on_its_stream_alone_and_proxies_tell_of_each_client() {
+    let config = ServerConfig::default()
+        .allowed_origins([OriginRule::SAME_ORIGIN])
+        .trusted_proxies(vec!["127.0.0.1".parse().unwrap()])
+        .client_address_header(ClientAddressHeader::Forwarded);
+    let site = Site::with(config).await;
+    let mut http2 = connect(&site.http).await;
+    let mut refused = ClientOf::on(http2.ask("/", "origin: https://elsewhere.example").await);
+    assert_eq!(refused.head().await.status(), 403);
+    for client in ["192.0.2.1", "192.0.2.2"] {
+        let lines = format!("origin: https://server.example.com:81\nforwarded: for={client}");
+        let _stream = http2.ask("/", &lines).await;
+        assert_eq!(site.request().await.remote_address(), client);
+    }
 }
