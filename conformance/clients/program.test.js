@@ -41,6 +41,9 @@ for (const [args, expected] of [
   [["serve", "--max-received-frame-size", "many"], /'many'.*--max-received-frame-size.*bytes, or unlimited/],
   [["serve", "--fragmentation-threshold", "0"], /--fragmentation-threshold/],
   [["serve", "--trusted-proxies", "10.0.0.0/40"], /10\.0\.0\.0\/40.*--trusted-proxies/],
+  [["serve", "--allowed-origins", "https://example.com/"], /https:\/\/example\.com\/.*--allowed-origins.*more than an origin/],
+  [["serve", "--client-address-header", "X-Real-IP"], /X-Real-IP.*--client-address-header.*Forwarded/],
+  [["serve", "--client-address-header", "Forwarded"], /--trusted-proxies is empty/],
 ]) {
   test(`wharf ${args.join(" ")} is one line and status 2`, async () => {
     assertOneLine(await run(...args), expected);
