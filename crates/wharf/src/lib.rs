@@ -40,6 +40,7 @@
 
 pub(crate) use wharf_proto as proto;
 
+mod adopt;
 mod broadcast;
 mod burst;
 mod client;
@@ -79,6 +80,7 @@ mod tls;
 mod unread;
 mod waiters;
 
+pub use adopt::{AdoptError, OpenStream};
 pub use broadcast::Broadcast;
 pub use client::{Client, ClientConfig, ConnectError, ConnectRequest, Proxy, ProxyError, UrlError};
 pub use client_address_header::{ClientAddressHeader, ClientAddressHeaderError};

@@ -155,7 +155,7 @@ impl Undecided {
 }
 
 impl Launch {
-    fn start(mut self, stream: Stream, already_read: Vec<u8>) {
+    pub(crate) fn start(mut self, stream: Stream, already_read: Vec<u8>) {
         let Some(receiver) = self.receiver.take() else { return };
         if let Some(tcp) = stream.tcp() {
             // A socket that refuses an option is about to fail, and the driver will find that.

@@ -109,6 +109,11 @@ impl Registry {
         self.tells_decisions.load(Ordering::Acquire)
     }
 
+    /// Whether the server is shut down, and takes nobody in.
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.is_shut_down.load(Ordering::Acquire)
+    }
+
     /// Whether a shut down server has come to its end, or begins anew.
     pub(crate) fn set_shut_down(&self, is_shut_down: bool) {
         self.is_shut_down.store(is_shut_down, Ordering::Release);
@@ -145,6 +150,21 @@ impl Registry {
             memories.push(Arc::downgrade(&memory));
             memory
         })
+    }
+
+    /// Lists a connection that came without a request, and tells of it.
+    pub(crate) fn connected(&self, connection: &Arc<Shared>) {
+        lock(&self.connections).insert(connection);
+        self.events.push(Event::Connect(Connection::new(connection.clone())));
+        self.close_if_shut_down(connection);
+    }
+
+    /// It came before the shutdown looked, and is listed after.
+    fn close_if_shut_down(&self, connection: &Arc<Shared>) {
+        if self.is_shut_down() {
+            // The code can always be sent.
+            let _ = Connection::new(connection.clone()).close(CloseCode::GOING_AWAY, None);
+        }
     }
 
     /// The live connections, in order of acceptance.
@@ -201,19 +221,16 @@ impl Host for Registry {
         self.counts.accepted.increment();
         lock(&self.connections).insert(connection);
         lock(&self.pending).remove(&request);
-        let connection = Connection::new(connection.clone());
         let tells_decisions = self.tells_decisions();
         if tells_decisions {
             self.events.push(Event::RequestResolved { request });
         }
-        self.events.push(Event::Connect(connection.clone()));
+        self.events.push(Event::Connect(Connection::new(connection.clone())));
         if tells_decisions {
-            self.events.push(Event::RequestAccepted { request, connection: connection.clone() });
+            let connection = Connection::new(connection.clone());
+            self.events.push(Event::RequestAccepted { request, connection });
         }
-        if self.is_shut_down.load(Ordering::Acquire) {
-            // It was accepted before the shutdown looked, and is listed after. The code can always be sent.
-            let _ = connection.close(CloseCode::GOING_AWAY, None);
-        }
+        self.close_if_shut_down(connection);
     }
 
     fn request_rejected(&self, request: u64, status: u16) {

@@ -2,16 +2,19 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use crate::adopt::{AdoptError, OpenStream};
 use crate::broadcast::{Broadcast, ToMany};
 use crate::config::{ConfigError, ServerConfig};
 use crate::connection::Connection;
 use crate::counters::Counters;
+use crate::driver::Receiver;
 use crate::error::MountError;
 use crate::event::Event;
 use crate::guest::Guest;
+use crate::handler::Handler;
 use crate::http::{HttpServer, Mount, UpgradeOwner};
 use crate::mounted::Mounted;
 use crate::options::Options;
@@ -60,6 +63,8 @@ pub struct Server {
 struct Listening {
     registry: Arc<Registry>,
     mounts: Mutex<Vec<(Place, Arc<dyn UpgradeOwner>)>>,
+    /// Those that the server was made with, once they are needed without a mount.
+    options: OnceLock<Arc<Options>>,
     /// A router takes the requests.
     has_router: AtomicBool,
 }
@@ -78,6 +83,7 @@ impl Server {
         let listening = Arc::new(Listening {
             registry: registry.clone(),
             mounts: Mutex::default(),
+            options: OnceLock::new(),
             has_router: AtomicBool::new(false),
         });
         Self { config: Arc::new(config), registry, listening }
@@ -161,6 +167,34 @@ impl Server {
         self.registry.set_shut_down(false);
         lock(&self.listening.mounts).push((Place::Foreign(guest.mount().clone()), mounted));
         Ok(guest)
+    }
+
+    /// Takes in a stream whose opening handshake somebody else has made, with the options that the server was made with. All
+    /// else is as for connections that were accepted, but that no request was told or counted.
+    ///
+    /// It runs on the tokio runtime that this is called on.
+    ///
+    /// # Errors
+    /// [`AdoptError`]: an option without meaning, extensions that the options do not agree to, a full server, or one that is
+    /// shut down.
+    pub fn adopt(&self, stream: OpenStream) -> Result<Connection, AdoptError> {
+        stream.adopt(&self.registry, self.own_options()?, Receiver::Queue)
+    }
+
+    /// [`adopt`](Self::adopt)s, and gives all that is received to `handler`.
+    ///
+    /// # Errors
+    /// As for [`adopt`](Self::adopt).
+    pub fn adopt_with(&self, stream: OpenStream, handler: impl Handler) -> Result<Connection, AdoptError> {
+        stream.adopt(&self.registry, self.own_options()?, Receiver::Handler(Box::new(handler)))
+    }
+
+    fn own_options(&self) -> Result<Arc<Options>, ConfigError> {
+        if let Some(options) = self.listening.options.get() {
+            return Ok(options.clone());
+        }
+        let options = self.under((*self.config).clone())?.options.clone();
+        Ok(self.listening.options.get_or_init(|| options).clone())
     }
 
     fn under(&self, config: ServerConfig) -> Result<Arc<Mounted>, ConfigError> {

@@ -1,5 +1,6 @@
 //! The streams that a connection can run on.
 
+use std::any::Any;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -83,9 +84,14 @@ impl<S: IntoStream> IntoStream for TlsStream<S> {
 }
 
 impl Stream {
-    /// A stream that knows no way to end but in order.
-    pub(crate) fn foreign(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
-        Self::Other(Box::new(Foreign(stream)))
+    /// Any stream, as what it is, if that is known. Of another no way to end is known but in order.
+    pub(crate) fn of(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        let mut stream = Some(stream);
+        let as_tcp = (&mut stream as &mut dyn Any).downcast_mut::<Option<TcpStream>>();
+        match as_tcp.and_then(Option::take) {
+            Some(tcp) => Self::Tcp(tcp),
+            None => Self::Other(Box::new(Foreign(stream.expect("nobody has taken it")))),
+        }
     }
 
     /// The socket under it, where it is known to be one of TCP.

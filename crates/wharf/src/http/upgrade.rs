@@ -164,7 +164,7 @@ fn take_stream(upgraded: Upgraded) -> (Stream, Vec<u8>) {
         }
         Err(upgraded) => upgraded,
     };
-    (Stream::foreign(TokioIo::new(upgraded)), Vec::new())
+    (Stream::of(TokioIo::new(upgraded)), Vec::new())
 }
 
 fn taken_apart<S: IntoStream>(parts: hyper::upgrade::Parts<TokioIo<HttpStream<S>>>) -> (Stream, Vec<u8>) {
