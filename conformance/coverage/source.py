@@ -73,8 +73,8 @@ class Sources:
 
     def odd_citations(self):
         """Where an RFC is cited in another form than `RFC 6455 §5.1`, which nothing would find."""
-        rfc = r"RFC ?(?:6455|7692)"
-        odd = re.compile(rf"{rfc},? (?:\(?[Ss]ection|[Ss]ec\.|item|\d)|RFC(?:6455|7692)|§[\d.]+ of {rfc}")
+        rfc = r"RFC ?(?:6455|7692|8441)"
+        odd = re.compile(rf"{rfc},? (?:\(?[Ss]ection|[Ss]ec\.|item|\d)|RFC(?:6455|7692|8441)|§[\d.]+ of {rfc}")
         for path in sorted(self.root.glob("crates/**/*.rs")):
             file = path.relative_to(self.root).as_posix()
             for number, line in enumerate(self.lines(file), start=1):

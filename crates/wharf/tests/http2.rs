@@ -76,6 +76,46 @@ async fn the_example_of_the_rfc_is_accepted_as_it_shows() {
 }
 
 #[tokio::test]
+async fn the_settings_offer_extended_connect_once_and_for_all() {
+    // RFC 8441 §3
+    let site = Site::open().await;
+    let mut stream = Client::connect(&site.http).await.stream;
+    stream
+        .write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat())
+        .await
+        .unwrap();
+    // A request that is none ends the connection, so that all that it sends can be seen.
+    stream.write_all(&[0, 0, 1, 1, 5, 0, 0, 0, 1, 0xff]).await.unwrap();
+    let mut received = Vec::new();
+    within(stream.read_to_end(&mut received)).await.unwrap();
+    let (mut rest, mut values) = (received.as_slice(), Vec::new());
+    while let [a, b, c, kind, flags, _, _, _, _, frame @ ..] = rest {
+        let (payload, next) = frame.split_at(usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c));
+        let settings = payload.chunks(6).filter(|_| *kind == 4 && flags & 1 == 0);
+        values.extend(settings.filter(|setting| setting[..2] == [0, 8]).map(|setting| setting[2..].to_vec()));
+        rest = next;
+    }
+    assert_eq!(values, [[0, 0, 0, 1]]);
+}
+
+#[tokio::test]
+async fn a_connect_for_another_protocol_is_the_services_and_no_tunnel() {
+    // RFC 8441 §4, §5
+    let site = Site::open().await;
+    let mut http2 = connect(&site.http).await;
+    let ask = |protocol| {
+        let request = Request::builder().method(Method::CONNECT).uri("https://127.0.0.1:1/");
+        request.extension(h2::ext::Protocol::from_static(protocol)).header("sec-websocket-version", "13")
+    };
+    let mut other = http2.send(ask("connect-udp").body(()).unwrap(), false).await;
+    assert_eq!(other.head().await.status(), 404);
+    // The authority is a name, and nothing to connect to: nobody listens there.
+    let mut websocket = http2.send(ask("websocket").body(()).unwrap(), false).await;
+    site.request().await.accept(Accept::new()).unwrap();
+    assert_eq!(websocket.head().await.status(), 200);
+}
+
+#[tokio::test]
 async fn a_key_is_answered_where_one_was_sent() {
     let site = Site::open().await;
     let mut http2 = connect(&site.http).await;

@@ -36,7 +36,7 @@ use streams::{Counts, StreamExecutor, Streams};
 /// What a client that knows that we speak HTTP/2 begins with (RFC 9113 §3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Whether a request asks for a WebSocket (RFC 8441 §4).
+/// Whether a request asks for a WebSocket (RFC 8441 §4, §5).
 pub(crate) fn is_extended_connect<B>(request: &Request<B>) -> bool {
     let protocol = request.extensions().get::<Protocol>();
     request.method() == Method::CONNECT
@@ -122,6 +122,7 @@ fn http2(limits: &Limits, executor: StreamExecutor) -> http2::Builder<StreamExec
     let mut builder = http2::Builder::new(executor);
     builder
         .timer(TokioTimer::new())
+        // RFC 8441 §3: said once, and never taken back.
         .enable_connect_protocol()
         .max_concurrent_streams(limits.max_concurrent_streams)
         .max_header_list_size(u32::try_from(limits.max_header_size).unwrap_or(u32::MAX))
@@ -187,6 +188,7 @@ impl hyper::service::Service<Request<Incoming>> for Http2Service {
             let refusal = text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many header fields\n");
             return Box::pin(async { Ok(refusal.map(WatchedBody)) });
         }
+        // RFC 8441 §4: the authority says whom it is for, and is no host to make a tunnel to.
         let owner = if is_extended_connect(&request) { self.mount.owner() } else { None };
         let response = match owner {
             Some(owner) => {
