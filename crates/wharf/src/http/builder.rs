@@ -73,7 +73,7 @@ impl HttpServerBuilder {
     /// The TLS handshake is part of [`handshake_timeout`](Self::handshake_timeout).
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: impl Into<crate::tls::ServerTls>) -> Self {
-        self.security = Security::Tls(tls.into().acceptor());
+        self.security = Security::Tls(tls.into());
         self
     }
 

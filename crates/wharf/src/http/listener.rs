@@ -15,6 +15,8 @@ use tokio::task::yield_now;
 use tokio::time::sleep;
 #[cfg(feature = "tls")]
 use tokio::time::{Instant, timeout_at};
+#[cfg(feature = "tls")]
+use tokio_rustls::TlsAcceptor;
 
 use super::connection::serve;
 use super::limits::Limits;
@@ -23,7 +25,7 @@ use super::upgrade::{Arrival, Mount};
 use super::{Phase, Terms, closing};
 use crate::driver::{IntoStream, ResidentTask};
 #[cfg(feature = "tls")]
-use crate::tls::TlsStream;
+use crate::tls::{ServerTls, TlsStream};
 
 /// Where connections come from. A fake one stands in where a test needs errors that no kernel gives on demand.
 pub(crate) trait Accept: Send + 'static {
@@ -97,8 +99,8 @@ pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving)
                         tokio::spawn(Box::pin(serve(stream, arrival, service, terms, stop, slot)));
                     }
                     #[cfg(feature = "tls")]
-                    Security::Tls(acceptor) => {
-                        let acceptor = acceptor.clone();
+                    Security::Tls(tls) => {
+                        let acceptor = TlsAcceptor::from(tls.config(false));
                         tokio::spawn(Box::pin(async move {
                             let secured =
                                 secure(stream, &acceptor, arrival.started, limits, stop.clone()).await;
@@ -181,7 +183,7 @@ async fn next<L: Accept>(
 pub(crate) enum Security {
     Plain,
     #[cfg(feature = "tls")]
-    Tls(tokio_rustls::TlsAcceptor),
+    Tls(ServerTls),
 }
 
 /// Makes the TLS handshake, which is part of the opening handshake's time. `None` where it fails or is late: rustls has
@@ -189,7 +191,7 @@ pub(crate) enum Security {
 #[cfg(feature = "tls")]
 async fn secure<S>(
     stream: S,
-    acceptor: &tokio_rustls::TlsAcceptor,
+    acceptor: &TlsAcceptor,
     started: Instant,
     limits: Limits,
     mut stop: watch::Receiver<Phase>,
@@ -229,6 +231,7 @@ mod tests {
     use std::task::{Context, Waker};
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::Instant;
 
     use super::super::service::NotFound;
     use super::super::support::{ORDINARY, read_head};

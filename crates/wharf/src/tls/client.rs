@@ -13,7 +13,7 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, verify_tls12_signature, verif
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::stream::TlsStream;
-use super::{ALPN, TlsError, certificates, provider, rustls_error};
+use super::{HTTP_1, TlsError, certificates, provider, rustls_error};
 use crate::client::ConnectError;
 
 /// Which servers a [`Client`](crate::Client) believes to be who they say, on `wss://` (RFC 6455 §10.6). By default those
@@ -51,7 +51,7 @@ impl ClientTls {
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = vec![HTTP_1.to_vec()];
         Ok(config.into())
     }
 
@@ -155,7 +155,7 @@ fn trusting(roots: RootCertStore) -> Result<rustls::ClientConfig, rustls::Error>
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![HTTP_1.to_vec()];
     Ok(config)
 }
 

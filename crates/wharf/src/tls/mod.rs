@@ -5,6 +5,7 @@
 //! another brings a configuration of rustls' own.
 
 mod client;
+mod error;
 mod server;
 mod stream;
 
@@ -13,41 +14,15 @@ use std::sync::Arc;
 
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
-use tokio_rustls::rustls::{self};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::{self, CertificateError, OtherError};
+use webpki::EndEntityCert;
 
 pub use client::ClientTls;
 pub(crate) use client::Connector;
-pub use server::ServerTls;
+pub use error::TlsError;
+pub use server::{ServerTls, ServerTlsBuilder};
 pub(crate) use stream::TlsStream;
-
-/// Certificates, keys or roots that cannot be used, or a TLS handshake that failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TlsError {
-    /// What should be PEM (RFC 7468) is none.
-    #[error("this is no PEM: {0}")]
-    Pem(#[source] pem::Error),
-    /// There is no certificate where one is needed.
-    #[error("there is no certificate in it")]
-    NoCertificate,
-    /// There is no private key where one is needed.
-    #[error("there is no private key in it")]
-    NoPrivateKey,
-    /// The system has no root certificates that could be read. Debian's are in the package ca-certificates.
-    #[error("the system has no root certificates: {0}")]
-    NoRoots(String),
-    /// No certificate can be made out to the host's name.
-    #[error("{host} is not a name that a certificate can have")]
-    ServerName {
-        /// The name.
-        host: String,
-    },
-    /// rustls refuses a certificate or a key, or the peer: [`rustls::Error::InvalidCertificate`] says why a server is not
-    /// believed.
-    #[error(transparent)]
-    Rustls(#[from] rustls::Error),
-}
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
@@ -60,10 +35,25 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     if certificates.is_empty() { Err(TlsError::NoCertificate) } else { Ok(certificates) }
 }
 
+/// The DNS names that a certificate is made out to, wildcards among them: its alternative names, and never its subject (RFC 9525 §2).
+fn dns_names<'a>(
+    certificate: &'a CertificateDer<'_>,
+) -> Result<impl Iterator<Item = &'a str>, rustls::Error> {
+    Ok(parsed(certificate)?.valid_dns_names())
+}
+
+fn parsed<'a>(certificate: &'a CertificateDer<'_>) -> Result<EndEntityCert<'a>, rustls::Error> {
+    EndEntityCert::try_from(certificate).map_err(|error| {
+        // As rustls has it for those of servers.
+        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
+    })
+}
+
 /// What rustls said, where a handshake failed for more than the stream under it.
 fn rustls_error(error: &io::Error) -> Option<rustls::Error> {
     error.get_ref()?.downcast_ref::<rustls::Error>().cloned()
 }
 
-/// HTTP/1.1 is what the opening handshake is made in (RFC 7301).
-const ALPN: &[u8] = b"http/1.1";
+/// The names of HTTP/1.1 and HTTP/2 where client and server agree on one in TLS (RFC 7301 §6, RFC 9113 §3.1).
+const HTTP_1: &[u8] = b"http/1.1";
+const HTTP_2: &[u8] = b"h2";

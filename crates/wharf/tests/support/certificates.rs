@@ -4,8 +4,72 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SignatureAlgorithm};
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 use wharf::{ClientTls, ServerTls};
+
+/// A root that makes certificates.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    /// Its own certificate, in PEM.
+    pub root: String,
+}
+
+/// A certificate and its key, in PEM.
+#[derive(Clone)]
+pub struct Identity {
+    pub chain: String,
+    pub key: String,
+}
+
+static NUMBER: AtomicU32 = AtomicU32::new(1);
+
+impl Authority {
+    pub fn new() -> Self {
+        let key = KeyPair::generate().expect("there is randomness");
+        let mut params = CertificateParams::default();
+        // Each its own: by the name it is told which root a certificate belongs to.
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        params.distinguished_name.push(DnType::CommonName, format!("root {number}"));
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = params.self_signed(&key).expect("a root").pem();
+        Self { issuer: Issuer::new(params, key), root }
+    }
+
+    /// A certificate of these names.
+    pub fn of(&self, names: &[&str]) -> Identity {
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        self.with(&CertificateParams::new(names).expect("names"), &rcgen::PKCS_ECDSA_P256_SHA256)
+    }
+
+    /// A certificate of these parameters, whose key is of this kind.
+    pub fn with(&self, params: &CertificateParams, kind: &'static SignatureAlgorithm) -> Identity {
+        let key = KeyPair::generate_for(kind).expect("there is randomness");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        Identity { chain: certificate.pem(), key: key.serialize_pem() }
+    }
+
+    pub fn root_der(&self) -> CertificateDer<'static> {
+        der(&self.root)
+    }
+
+    /// A client that believes the root.
+    pub fn client(&self) -> ClientTls {
+        ClientTls::with_root_certificates(&self.root).expect("a root")
+    }
+}
+
+impl Identity {
+    /// The certificate as it is shown.
+    pub fn der(&self) -> CertificateDer<'static> {
+        der(&self.chain)
+    }
+}
+
+fn der(pem: &str) -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).expect("it is PEM")
+}
 
 /// A root, and a server's certificate under it.
 pub struct Certificates {
@@ -14,23 +78,12 @@ pub struct Certificates {
     pub key: String,
 }
 
-static NUMBER: AtomicU32 = AtomicU32::new(1);
-
 impl Certificates {
     /// For a server of these names.
     pub fn of(names: &[&str]) -> Self {
-        let root_key = KeyPair::generate().expect("there is randomness");
-        let mut root = CertificateParams::default();
-        // Each its own: by the name it is told which root a certificate belongs to.
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        root.distinguished_name.push(DnType::CommonName, format!("root {number}"));
-        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let root_certificate = root.self_signed(&root_key).expect("a root");
-        let key = KeyPair::generate().expect("there is randomness");
-        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-        let params = CertificateParams::new(names).expect("names");
-        let certificate = params.signed_by(&key, &Issuer::new(root, root_key)).expect("a certificate");
-        Self { root: root_certificate.pem(), chain: certificate.pem(), key: key.serialize_pem() }
+        let authority = Authority::new();
+        let Identity { chain, key } = authority.of(names);
+        Self { root: authority.root, chain, key }
     }
 
     /// For a server on this machine.
