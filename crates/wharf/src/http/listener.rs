@@ -18,6 +18,8 @@ use tokio::time::{Instant, timeout_at};
 #[cfg(feature = "tls")]
 use tokio_rustls::TlsAcceptor;
 
+#[cfg(feature = "tls")]
+use super::connection::end;
 use super::connection::serve;
 use super::limits::Limits;
 use super::service::ErasedService;
@@ -199,9 +201,20 @@ async fn secure<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let handshake = timeout_at(started + limits.handshake_timeout, acceptor.accept(stream));
+    let secured = async {
+        let handshake = acceptor.accept(stream).into_fallible();
+        match timeout_at(started + limits.handshake_timeout, handshake).await.ok()? {
+            Ok(stream) => Some(TlsStream::new(stream.into())),
+            Err((_, mut stream)) => {
+                // In TLS 1.3 a client whose certificate is refused has sent its request by then, and is yet to read why
+                // nobody takes it.
+                end(&mut stream, &limits, false).await;
+                None
+            }
+        }
+    };
     tokio::select! {
-        secured = handshake => Some(TlsStream::new(secured.ok()?.ok()?.into())),
+        secured = secured => secured,
         _ = closing(&mut stop) => None,
     }
 }
