@@ -110,7 +110,7 @@ pub use request::{Accept, Rejection, Request};
 pub use router::{PatternError, RouteProtocol, Router, RouterError, RouterRequest};
 pub use server::Server;
 #[cfg(feature = "tls")]
-pub use tls::{ClientTls, ServerTls, ServerTlsBuilder, TlsError};
+pub use tls::{ClientCertificate, ClientTls, ServerTls, ServerTlsBuilder, TlsError};
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 

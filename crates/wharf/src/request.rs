@@ -306,6 +306,15 @@ impl Request {
         self.asked.arrival.peer
     }
 
+    /// The certificate that the client proved itself with in TLS, verified. `None`: it has shown none, and was not made to
+    /// ([`ServerTlsBuilder::client_certificates`](crate::ServerTlsBuilder::client_certificates)).
+    ///
+    /// Only the request tells: a connection does not keep it. Where a proxy ends TLS, it is the proxy's.
+    #[cfg(feature = "tls")]
+    pub const fn client_certificate(&self) -> Option<&crate::tls::ClientCertificate> {
+        self.asked.arrival.client_certificate.as_ref()
+    }
+
     fn addresses(&self) -> &ClientAddress {
         let Asked { addresses, arrival, .. } = self.asked.as_ref();
         addresses.get_or_init(|| client_address::resolve(arrival, [], &self.options.config))

@@ -9,6 +9,7 @@ mod support;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,10 +23,12 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
-use tokio_rustls::rustls::{self, ClientConfig, SignatureScheme, SupportedProtocolVersion};
+use tokio_rustls::rustls::{
+    self, AlertDescription, ClientConfig, HandshakeKind, SignatureScheme, SupportedProtocolVersion,
+};
 use wharf::{
-    Accept, Client, ClientTls, Connection, Context, Event, Handler, HttpServer, Message, MessageRef, Server,
-    ServerConfig, ServerTls, TlsError,
+    Accept, Client, ClientCertificate, ClientTls, ConnectError, Connection, Context, Event, Handler,
+    HttpServer, Message, MessageRef, Server, ServerConfig, ServerTls, ServerTlsBuilder, TlsError,
 };
 
 /// An echo under `wss://`.
@@ -184,15 +187,15 @@ async fn of_two_certificates_for_a_name_the_one_is_shown_that_the_client_can_ver
     let modern = authority.with(&params, &rcgen::PKCS_ED25519);
     let common = authority.with(&params, &rcgen::PKCS_ECDSA_P256_SHA256);
     let site = Site::open(server_of(&[&modern, &common])).await;
-    for versions in [&[&TLS12], &[&TLS13]] {
-        let config = config_of(&authority, versions);
+    for version in BOTH_VERSIONS {
+        let config = config_of(&authority, &[version]);
         assert!(shown(site.address(), "localhost", config).await == modern.der());
 
         let mut provider = provider();
         let known = &mut provider.signature_verification_algorithms;
         let others = known.mapping.iter().filter(|(scheme, _)| *scheme != SignatureScheme::ED25519);
         known.mapping = Box::leak(others.copied().collect());
-        let config = config_with(provider, &authority, versions);
+        let config = config_with(provider, &authority, &[version]);
         assert!(shown(site.address(), "localhost", config).await == common.der());
     }
 }
@@ -201,7 +204,7 @@ async fn of_two_certificates_for_a_name_the_one_is_shown_that_the_client_can_ver
 async fn tls_1_2_and_tls_1_3_echo() {
     let authority = Authority::new();
     let site = Site::open(server_of(&[&authority.of(&["localhost"])])).await;
-    for version in [&TLS12, &TLS13] {
+    for version in BOTH_VERSIONS {
         let client = client(config_of(&authority, &[version]));
         let connection = within(client.connect(site.url())).await.unwrap();
         echoes(&connection, "hello").await;
@@ -334,10 +337,12 @@ struct Watched {
 }
 
 impl Watched {
-    /// From now on it is always half a period after a look.
-    async fn with(directory: &str, identity: &Identity) -> Self {
-        let files = Files::with(directory, identity);
-        Self::of(files).await
+    /// Files in a directory of this name, and what they are to be replaced with. From now on it is always half a period after
+    /// a look.
+    async fn with(directory: &str) -> (Self, Identity) {
+        let authority = Authority::new();
+        let files = Files::with(directory, &authority.of(&["localhost"]));
+        (Self::of(files).await, authority.of(&["localhost"]))
     }
 
     async fn of(files: Files) -> Self {
@@ -363,9 +368,7 @@ impl Watched {
 
 #[tokio::test(start_paused = true)]
 async fn files_that_change_are_reloaded_and_that_is_told_once() {
-    let authority = Authority::new();
-    let (before, after) = (authority.of(&["localhost"]), authority.of(&["localhost"]));
-    let mut watched = Watched::with("changing", &before).await;
+    let (mut watched, after) = Watched::with("changing").await;
     assert!(watched.looks(5).await.is_empty());
     watched.files.replace(&after);
     assert!(watched.looks(1).await.is_empty(), "they may be half written");
@@ -376,9 +379,7 @@ async fn files_that_change_are_reloaded_and_that_is_told_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pair_of_which_one_half_is_written_later_is_no_failure() {
-    let authority = Authority::new();
-    let (before, after) = (authority.of(&["localhost"]), authority.of(&["localhost"]));
-    let mut watched = Watched::with("half", &before).await;
+    let (mut watched, after) = Watched::with("half").await;
     fs::write(&watched.files.chain, &after.chain).unwrap();
     assert!(watched.looks(1).await.is_empty());
     fs::write(&watched.files.key, &after.key).unwrap();
@@ -389,9 +390,7 @@ async fn a_pair_of_which_one_half_is_written_later_is_no_failure() {
 
 #[tokio::test(start_paused = true)]
 async fn files_that_change_to_what_is_broken_are_told_once_and_tried_again_when_they_change_again() {
-    let authority = Authority::new();
-    let (before, after) = (authority.of(&["localhost"]), authority.of(&["localhost"]));
-    let mut watched = Watched::with("broken_change", &before).await;
+    let (mut watched, after) = Watched::with("broken_change").await;
     fs::remove_file(&watched.files.key).unwrap();
     let told = watched.looks(2).await;
     assert!(
@@ -437,13 +436,11 @@ async fn a_link_that_is_pointed_elsewhere_is_a_change() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_reload_by_hand_has_read_is_not_told_as_a_change() {
-    let authority = Authority::new();
-    let (before, after) = (authority.of(&["localhost"]), authority.of(&["localhost"]));
-    let mut watched = Watched::with("by_hand", &before).await;
+    let (mut watched, after) = Watched::with("by_hand").await;
     watched.files.replace(&after);
     watched.tls.reload().unwrap();
     assert!(watched.looks(5).await.is_empty());
-    fs::write(&watched.files.key, &before.key).unwrap();
+    fs::write(&watched.files.key, "nothing").unwrap();
     watched.tls.reload().unwrap_err();
     assert!(watched.looks(5).await.is_empty());
     assert!(watched.served().await == after.der());
@@ -470,4 +467,176 @@ async fn nothing_is_watched_where_there_is_no_file() {
     let started = Instant::now();
     tls.reload_on_change(PERIOD, |outcome| outcome.unwrap()).await;
     assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+/// A server of a client's certificate, by roots that are in a file.
+struct Guarded {
+    authority: Authority,
+    roots: PathBuf,
+    tls: ServerTls,
+    http: HttpServer,
+    server: Server,
+}
+
+impl Guarded {
+    async fn with(
+        directory: &str,
+        guarded: impl FnOnce(ServerTlsBuilder, &Path) -> ServerTlsBuilder,
+    ) -> Self {
+        let authority = Authority::new();
+        let roots = directory_of(directory).join("roots.pem");
+        fs::write(&roots, &authority.root).unwrap();
+        let identity = authority.of(&["localhost"]);
+        let builder = ServerTls::builder().certificate(&identity.chain, &identity.key);
+        let tls = guarded(builder, &roots).build().unwrap();
+        let http = HttpServer::builder().tls(tls.clone()).bind("127.0.0.1:0").await.unwrap();
+        let server = Server::new(ServerConfig::default());
+        server.mount([&http]).unwrap();
+        Self { authority, roots, tls, http, server }
+    }
+
+    /// A client that speaks this version and shows this certificate.
+    fn client(
+        &self,
+        version: &'static SupportedProtocolVersion,
+        identity: Option<&Identity>,
+    ) -> ClientConfig {
+        let config = config_of(&self.authority, &[version]);
+        match identity {
+            Some(identity) => identity.shown_by(config),
+            None => config,
+        }
+    }
+
+    /// Who the server knows the client to be, or what the client is told instead of an answer.
+    async fn knows(&self, config: ClientConfig) -> Result<Option<ClientCertificate>, AlertDescription> {
+        let client = client(config);
+        let url = format!("wss://localhost:{}/", self.http.local_addr().port());
+        let mut connecting = pin!(client.connect(url));
+        let deciding = async {
+            loop {
+                if let Some(Event::Request(request)) = self.server.next_event().await {
+                    let known = request.client_certificate().cloned();
+                    request.accept(Accept::new()).unwrap();
+                    break known;
+                }
+            }
+        };
+        within(async {
+            tokio::select! {
+                known = deciding => {
+                    connecting.await.unwrap();
+                    Ok(known)
+                }
+                failed = &mut connecting => Err(alert(failed.unwrap_err())),
+            }
+        })
+        .await
+    }
+}
+
+/// What the server has told in TLS before it hung up.
+fn alert(error: ConnectError) -> AlertDescription {
+    let error = match error {
+        ConnectError::Tls(TlsError::Rustls(error)) => error,
+        ConnectError::Lost(error) => error.downcast().unwrap(),
+        error => panic!("not a failure of TLS: {error:?}"),
+    };
+    match error {
+        rustls::Error::AlertReceived(alert) => alert,
+        error => panic!("not what the server told: {error:?}"),
+    }
+}
+
+const BOTH_VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
+
+#[tokio::test]
+async fn where_certificates_of_clients_are_required_nobody_else_is_served() {
+    // RFC 8446 §4.3.2, §4.4.2.4, RFC 5246 §7.4.6
+    let site = Guarded::with("required", |builder, roots| builder.client_certificates_file(roots)).await;
+    let ours = site.authority.of(&["a.example"]);
+    let others = Authority::new().of(&["a.example"]);
+    for version in BOTH_VERSIONS {
+        let known = site.knows(site.client(version, Some(&ours))).await.unwrap().unwrap();
+        assert_eq!(known.der(), &*ours.der());
+        let refusal = site.knows(site.client(version, Some(&others))).await.unwrap_err();
+        assert_eq!(refusal, AlertDescription::UnknownCA);
+        let refusal = site.knows(site.client(version, None)).await.unwrap_err();
+        assert_eq!(refusal, AlertDescription::CertificateRequired);
+    }
+    assert_eq!(site.server.counters().handshakes, 2);
+}
+
+#[tokio::test]
+async fn where_certificates_of_clients_are_optional_only_wrong_ones_are_refused() {
+    let site =
+        Guarded::with("optional", |builder, roots| builder.optional_client_certificates_file(roots)).await;
+    let ours = site.authority.of(&["a.example"]);
+    let others = Authority::new().of(&["a.example"]);
+    for version in BOTH_VERSIONS {
+        let known = site.knows(site.client(version, Some(&ours))).await.unwrap().unwrap();
+        assert_eq!(known.der(), &*ours.der());
+        assert_eq!(site.knows(site.client(version, None)).await, Ok(None));
+        let refusal = site.knows(site.client(version, Some(&others))).await.unwrap_err();
+        assert_eq!(refusal, AlertDescription::UnknownCA);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_asked_for_is_not_told() {
+    let site = Guarded::with("unasked", |builder, _| builder).await;
+    let ours = site.authority.of(&["a.example"]);
+    for version in BOTH_VERSIONS {
+        assert_eq!(site.knows(site.client(version, Some(&ours))).await, Ok(None));
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_a_client_tells_its_names_and_its_chain() {
+    // RFC 5280 §4.2.1.6
+    let site = Guarded::with("names", |builder, roots| {
+        builder.optional_client_certificates(fs::read(roots).unwrap())
+    })
+    .await;
+    let names = ["a.example".to_owned(), "10.0.0.1".to_owned(), "*.b.example".to_owned()];
+    let mut params = rcgen::CertificateParams::new(names).unwrap();
+    params.subject_alt_names.push(rcgen::SanType::URI("spiffe://example.org/billing".try_into().unwrap()));
+    params.distinguished_name.push(rcgen::DnType::CommonName, "c.example");
+    let mut ours = site.authority.with(&params, &rcgen::PKCS_ECDSA_P256_SHA256);
+    let unrelated = Authority::new();
+    ours.chain.push_str(&unrelated.root);
+    for version in BOTH_VERSIONS {
+        let known = site.knows(site.client(version, Some(&ours))).await.unwrap().unwrap();
+        assert_eq!(known.dns_names().collect::<Vec<_>>(), ["a.example", "*.b.example"]);
+        assert_eq!(known.uri_names().collect::<Vec<_>>(), ["spiffe://example.org/billing"]);
+        assert_eq!(known.chain(), [ours.der(), unrelated.root_der()]);
+    }
+}
+
+#[tokio::test]
+async fn who_comes_back_is_still_known_until_its_root_is_taken_away() {
+    // RFC 5246 §7.3, RFC 8446 §2.2: sessions that are resumed.
+    let site = Guarded::with("resumed", |builder, roots| builder.client_certificates_file(roots)).await;
+    let ours = site.authority.of(&["a.example"]);
+    let clients = BOTH_VERSIONS.map(|version| (version, site.client(version, Some(&ours))));
+    for (_, config) in &clients {
+        for _ in 0..2 {
+            let known = site.knows(config.clone()).await.unwrap().unwrap();
+            assert_eq!(known.der(), &*ours.der());
+        }
+        assert!(resumed(site.http.local_addr(), config.clone()).await);
+    }
+    fs::write(&site.roots, Authority::new().root).unwrap();
+    site.tls.reload().unwrap();
+    for (_, config) in clients {
+        assert_eq!(site.knows(config).await, Err(AlertDescription::UnknownCA));
+    }
+}
+
+/// Whether a client that was there before is spared the half of its handshake.
+async fn resumed(address: SocketAddr, config: ClientConfig) -> bool {
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = within(TlsConnector::from(Arc::new(config)).connect(name, tcp)).await.unwrap();
+    stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
 }

@@ -107,6 +107,8 @@ pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving)
                             let secured =
                                 secure(stream, &acceptor, arrival.started, limits, stop.clone()).await;
                             if let Some(stream) = secured {
+                                let client_certificate = stream.peer_certificate();
+                                let arrival = Arrival { client_certificate, ..arrival };
                                 serve(stream, arrival, service, terms, stop, slot).await;
                             }
                         }));

@@ -22,7 +22,7 @@ use super::stream::HttpStream;
 use crate::driver::{IntoStream, Stream};
 use crate::proto::handshake::Answer;
 #[cfg(feature = "tls")]
-use crate::tls::TlsStream;
+use crate::tls::{ClientCertificate, TlsStream};
 
 /// What a WebSocket server is to an HTTP server: who answers its handshakes.
 pub(crate) trait UpgradeOwner: Send + Sync {
@@ -53,6 +53,9 @@ pub(crate) struct Arrival {
     pub(crate) peer: Option<SocketAddr>,
     /// Whom the peer says that it speaks for, in a PROXY header.
     pub(crate) proxied: Proxied,
+    /// Who the client proved to be in TLS.
+    #[cfg(feature = "tls")]
+    pub(crate) client_certificate: Option<ClientCertificate>,
     /// When its handshake began: with the TCP connection, or with the end of the previous response on it.
     pub(crate) started: Instant,
 }
@@ -60,7 +63,13 @@ pub(crate) struct Arrival {
 impl Arrival {
     /// One that began now.
     pub(crate) fn of_peer(peer: Option<SocketAddr>) -> Self {
-        Self { peer, proxied: Proxied::NoHeader, started: Instant::now() }
+        Self {
+            peer,
+            proxied: Proxied::NoHeader,
+            #[cfg(feature = "tls")]
+            client_certificate: None,
+            started: Instant::now(),
+        }
     }
 }
 

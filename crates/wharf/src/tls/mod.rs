@@ -5,6 +5,7 @@
 //! another brings a configuration of rustls' own.
 
 mod client;
+mod client_certificate;
 mod error;
 mod server;
 mod stream;
@@ -20,6 +21,7 @@ use webpki::EndEntityCert;
 
 pub use client::ClientTls;
 pub(crate) use client::Connector;
+pub use client_certificate::ClientCertificate;
 pub use error::TlsError;
 pub use server::{ServerTls, ServerTlsBuilder};
 pub(crate) use stream::TlsStream;
@@ -40,6 +42,13 @@ fn dns_names<'a>(
     certificate: &'a CertificateDer<'_>,
 ) -> Result<impl Iterator<Item = &'a str>, rustls::Error> {
     Ok(parsed(certificate)?.valid_dns_names())
+}
+
+/// The URIs that a certificate is made out to.
+fn uri_names<'a>(
+    certificate: &'a CertificateDer<'_>,
+) -> Result<impl Iterator<Item = &'a str>, rustls::Error> {
+    Ok(parsed(certificate)?.valid_uri_names())
 }
 
 fn parsed<'a>(certificate: &'a CertificateDer<'_>) -> Result<EndEntityCert<'a>, rustls::Error> {

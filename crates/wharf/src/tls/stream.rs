@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::ClientCertificate;
 use crate::driver::Transport;
 
 /// TLS over `S`. A write is done when the socket has taken it: what rustls has encrypted and could not give to the socket
@@ -26,6 +27,11 @@ const WRITE_SIZE: usize = 32 * 1024;
 impl<S> TlsStream<S> {
     pub(crate) fn new(stream: tokio_rustls::TlsStream<S>) -> Self {
         Self { stream: Box::new(stream), encrypted: 0 }
+    }
+
+    /// Who the peer proved to be, if anybody.
+    pub(crate) fn peer_certificate(&self) -> Option<ClientCertificate> {
+        self.stream.get_ref().1.peer_certificates().and_then(ClientCertificate::of)
     }
 
     /// What is under it.

@@ -2,11 +2,14 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part of this module")]
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SignatureAlgorithm};
-use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use wharf::{ClientTls, ServerTls};
 
 /// A root that makes certificates.
@@ -64,6 +67,16 @@ impl Identity {
     /// The certificate as it is shown.
     pub fn der(&self) -> CertificateDer<'static> {
         der(&self.chain)
+    }
+
+    /// A client that shows it, where it is asked.
+    pub fn shown_by(&self, mut client: rustls::ClientConfig) -> rustls::ClientConfig {
+        let chain = CertificateDer::pem_slice_iter(self.chain.as_bytes()).map(|it| it.expect("it is PEM"));
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("it is PEM");
+        let certified = CertifiedKey::from_der(chain.collect(), key, client.crypto_provider());
+        let certified = certified.expect("they belong together");
+        client.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+        client
     }
 }
 

@@ -59,7 +59,7 @@ impl ServerTlsBuilder {
     /// TLS, RFC 8446 §4.3.2). Default: no client is asked.
     ///
     /// All others, and those without one, fail in the TLS handshake, in TLS 1.3 when they first read. Who the client is,
-    /// `Request::client_certificate` tells. Of this method and its three siblings, the last that was called counts.
+    /// [`Request::client_certificate`](crate::Request::client_certificate) tells. Of this method and its three siblings, the last that was called counts.
     pub fn client_certificates(self, roots: impl AsRef<[u8]>) -> Self {
         self.clients(Source::pem(roots), false)
     }
