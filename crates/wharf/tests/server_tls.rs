@@ -15,11 +15,13 @@ use std::time::Duration;
 
 use certificates::{Authority, Identity};
 use support::within;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
@@ -79,9 +81,7 @@ impl Site {
 }
 
 async fn shown(address: SocketAddr, name: &str, config: ClientConfig) -> CertificateDer<'static> {
-    let name = ServerName::try_from(name.to_owned()).unwrap();
-    let tcp = TcpStream::connect(address).await.unwrap();
-    let stream = within(TlsConnector::from(Arc::new(config)).connect(name, tcp)).await.unwrap();
+    let stream = connected(address, name, config).await;
     stream.get_ref().1.peer_certificates().unwrap()[0].clone()
 }
 
@@ -568,6 +568,21 @@ async fn where_certificates_of_clients_are_required_nobody_else_is_served() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_on_sending_after_its_refusal_gets_to_read_why() {
+    // In TLS 1.3 the client has ended its handshake when the server refuses it (RFC 8446 §4.4.2.4).
+    let site = Guarded::with("reading", |builder, roots| builder.client_certificates_file(roots)).await;
+    let mut stream = connected(site.http.local_addr(), "localhost", site.client(&TLS13, None)).await;
+    within(stream.get_ref().0.readable()).await.unwrap();
+    // Where nobody reads any more, the first is answered with a reset, and the second fails.
+    for _ in 0..2 {
+        stream.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        stream.flush().await.unwrap();
+    }
+    let error = within(stream.read_u8()).await.unwrap_err();
+    assert_eq!(alert(ConnectError::Lost(error)), AlertDescription::CertificateRequired);
+}
+
+#[tokio::test]
 async fn where_certificates_of_clients_are_optional_only_wrong_ones_are_refused() {
     let site =
         Guarded::with("optional", |builder, roots| builder.optional_client_certificates_file(roots)).await;
@@ -635,8 +650,13 @@ async fn who_comes_back_is_still_known_until_its_root_is_taken_away() {
 
 /// Whether a client that was there before is spared the half of its handshake.
 async fn resumed(address: SocketAddr, config: ClientConfig) -> bool {
-    let tcp = TcpStream::connect(address).await.unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
-    let stream = within(TlsConnector::from(Arc::new(config)).connect(name, tcp)).await.unwrap();
+    let stream = connected(address, "localhost", config).await;
     stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
+}
+
+/// A client that is nothing but TLS, and asks for this name.
+async fn connected(address: SocketAddr, name: &str, config: ClientConfig) -> TlsStream<TcpStream> {
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let tcp = TcpStream::connect(address).await.unwrap();
+    within(TlsConnector::from(Arc::new(config)).connect(name, tcp)).await.unwrap()
 }
