@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::bench::Bench;
 use crate::connect::Connect;
 use crate::options::ServerOptions;
+use crate::serve::TlsOptions;
 
 /// Parses the program's arguments. Without a command, they are those of `serve`.
 ///
@@ -78,6 +79,9 @@ pub(crate) struct Serve {
     /// How many threads serve, each with connections of its own [default: none; those of the program share all connections].
     #[arg(long, value_name = "COUNT")]
     pub(crate) workers: Option<NonZero<usize>>,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsOptions,
 
     #[command(flatten)]
     pub(crate) server: ServerOptions,

@@ -5,6 +5,7 @@ mod echo;
 mod live;
 mod page;
 mod settings;
+mod tls;
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -17,18 +18,24 @@ use chat::Chat;
 use echo::Echo;
 use live::Live;
 use settings::Settings;
+use tls::Tls;
+pub(crate) use tls::TlsOptions;
 
 /// Serves until the program is told to stop.
 ///
 /// # Errors
 /// In one line, what kept it from serving.
 pub(crate) async fn run(args: Serve) -> Result<(), String> {
-    let Settings { listen, shutdown_timeout, workers, server: config } = Settings::read(&args)?;
+    let Settings { listen, shutdown_timeout, workers, tls, server: config } = Settings::read(&args)?;
     let mut signals = StopSignals::new().map_err(|error| format!("cannot listen to signals: {error}"))?;
+    let tls = tls.map(|settings| Tls::open(settings, listen)).transpose()?;
     let server = Server::new(config.clone());
     let mut http = HttpServer::builder();
     if let Some(workers) = workers {
         http = http.workers(workers.get());
+    }
+    if let Some(tls) = &tls {
+        http = http.tls(tls.server.clone());
     }
     let http = http
         .service(page::Page)
@@ -42,8 +49,13 @@ pub(crate) async fn run(args: Serve) -> Result<(), String> {
     server.mount([&http]).map_err(|error| error.to_string())?;
     let endpoints = Endpoints::new(&server);
     let counting = tokio::spawn(endpoints.live.clone().count_every_second());
+    let scheme = if tls.is_some() { "https" } else { "http" };
     // The line may go into a pipe whose reader left; that is no reason not to serve.
-    let _ = writeln!(io::stdout(), "wharf: serving http://{}/", http.local_addr());
+    let _ = writeln!(io::stdout(), "wharf: serving {scheme}://{}/", http.local_addr());
+    if let Some(fingerprint) = tls.as_ref().and_then(|tls| tls.fingerprint.as_deref()) {
+        let _ = writeln!(io::stdout(), "wharf: its certificate has the SHA-256 fingerprint {fingerprint}");
+    }
+    let keeping = tls.map(|tls| tokio::spawn(tls.keep_current()));
 
     let serving = tokio::spawn(serve(server.clone(), endpoints));
     signals.next().await;
@@ -54,6 +66,9 @@ pub(crate) async fn run(args: Serve) -> Result<(), String> {
     }
     http.shut_down().await;
     counting.abort();
+    if let Some(keeping) = keeping {
+        keeping.abort();
+    }
     serving.await.map_err(|error| format!("the server failed: {error}"))
 }
 

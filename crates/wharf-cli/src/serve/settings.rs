@@ -9,8 +9,9 @@ use std::{fmt, fs, io};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
-use wharf::{ConfigError, ServerConfig};
+use wharf::ServerConfig;
 
+use super::tls::{OptionName, Source, TlsOptions, TlsSettings};
 use crate::args::Serve;
 use crate::options::flag;
 
@@ -20,6 +21,8 @@ pub(super) struct Settings {
     pub(super) listen: SocketAddr,
     pub(super) shutdown_timeout: Duration,
     pub(super) workers: Option<NonZero<usize>>,
+    /// `None`: it serves without TLS.
+    pub(super) tls: Option<TlsSettings>,
     pub(super) server: ServerConfig,
 }
 
@@ -38,10 +41,14 @@ impl Settings {
         let server = args.server.over(said.server);
         if let Err(error) = server.validate() {
             return Err(match file {
-                Some(file) if !args.server.is_given(error.option) => file.blame(&error),
+                Some(file) if !args.server.is_given(error.option) => file.blame(error.option, &error),
                 Some(_) | None => error.to_string().replacen(error.option, &flag(error.option), 1),
             });
         }
+        let tls = args.tls.over(&said.tls).map_err(|error| match (error.source, file) {
+            (Source::File, Some(file)) => file.blame(error.option.text(), &error.message),
+            _ => error.message,
+        })?;
         Ok(Self {
             listen: args.listen.or(said.listen).unwrap_or(Serve::LISTEN),
             shutdown_timeout: args
@@ -49,6 +56,7 @@ impl Settings {
                 .or(said.shutdown_timeout)
                 .unwrap_or(Serve::SHUTDOWN_TIMEOUT),
             workers: args.workers.or(said.workers),
+            tls,
             server,
         })
     }
@@ -82,10 +90,10 @@ impl<'a> File<'a> {
         }
     }
 
-    /// An option with a value that means nothing, with the line that names it.
-    fn blame(&self, error: &ConfigError) -> String {
+    /// What is wrong about an option, with the line that names it.
+    fn blame(&self, option: &str, error: &impl fmt::Display) -> String {
         let name = self.path.display();
-        match line_naming(&self.text, error.option) {
+        match line_naming(&self.text, option) {
             Some(line) => format!("{name}:{line}: {error}"),
             // It has its default there, which another option makes meaningless.
             None => format!("{name}: {error}"),
@@ -178,6 +186,7 @@ struct Options {
     listen: Option<SocketAddr>,
     shutdown_timeout: Option<Duration>,
     workers: Option<NonZero<usize>>,
+    tls: TlsOptions,
     server: ServerConfig,
 }
 
@@ -254,6 +263,7 @@ impl<'de, A: MapAccess<'de>> ServersPart<'_, A> {
                 self.own.workers = Some(count);
                 Ok(())
             }
+            Own::Tls(option) => self.own.tls.read(option, &mut self.map),
         }
     }
 }
@@ -264,6 +274,7 @@ enum Own {
     Listen,
     ShutdownTimeout,
     Workers,
+    Tls(OptionName),
 }
 
 /// A name, and whose it is. The seed comes back where it was not for its owner.
@@ -294,7 +305,10 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for NameOf<S> {
             "listen" => Ok(Name::Own(Own::Listen, self.0)),
             "shutdown_timeout" => Ok(Name::Own(Own::ShutdownTimeout, self.0)),
             "workers" => Ok(Name::Own(Own::Workers, self.0)),
-            _ => self.0.deserialize(text.into_deserializer()).map(Name::Servers),
+            _ => match OptionName::of(text) {
+                Some(option) => Ok(Name::Own(Own::Tls(option), self.0)),
+                None => self.0.deserialize(text.into_deserializer()).map(Name::Servers),
+            },
         }
     }
 }

@@ -30,6 +30,7 @@ fn without_file_and_flags_the_settings_are_the_defaults() {
     assert_eq!(settings.listen, "127.0.0.1:9001".parse().unwrap());
     assert_eq!(settings.shutdown_timeout, Duration::from_secs(10));
     assert_eq!(settings.workers, None);
+    assert_eq!(settings.tls, None);
     assert_eq!(settings.server, ServerConfig::default());
 }
 
@@ -39,6 +40,7 @@ fn a_file_says_the_options_of_the_server_and_of_the_program() {
         listen: "[::1]:0".parse().unwrap(),
         shutdown_timeout: Duration::from_secs(90),
         workers: NonZero::new(3),
+        tls: None,
         server: ServerConfig::default()
             .max_received_frame_size(10)
             .keepalive_interval(Duration::from_secs(20)),
@@ -69,6 +71,7 @@ fn flags_win_over_the_file() {
         listen: "[::1]:2".parse().unwrap(),
         shutdown_timeout: Duration::from_secs(2),
         workers: NonZero::new(2),
+        tls: None,
         server: ServerConfig::default()
             .fragmentation_threshold(5)
             .close_timeout(Duration::from_secs(3))
@@ -189,4 +192,101 @@ fn flags_of_compression_win_over_the_file() {
 fn a_file_that_cannot_be_read_is_told_by_its_name() {
     let message = Settings::read(&flags(&["--config=nowhere/a.toml"])).unwrap_err();
     assert_eq!(message, "cannot read nowhere/a.toml: there is no such file");
+}
+
+fn tls_of_flags(arguments: &[&str]) -> Option<TlsSettings> {
+    Settings::read(&flags(arguments)).unwrap().tls
+}
+
+#[test]
+fn a_file_says_of_tls_what_flags_say() {
+    for (text, arguments) in [
+        (
+            "tls_cert = \"a.pem\"\ntls_key = \"b.pem\"\ntls_client_ca = \"c.pem\"\ntls_client_certificates = \"optional\"",
+            &[
+                "--tls-cert=a.pem",
+                "--tls-key=b.pem",
+                "--tls-client-ca=c.pem",
+                "--tls-client-certificates=optional",
+            ][..],
+        ),
+        (
+            "tls_cert = [\"a\", \"c\"]\ntls_key = [\"b\", \"d\"]\ntls_client_ca = \"e\"",
+            &[
+                "--tls-cert=a",
+                "--tls-key=b",
+                "--tls-cert=c",
+                "--tls-key=d",
+                "--tls-client-ca=e",
+                "--tls-client-certificates=required",
+            ],
+        ),
+        ("tls_self_signed = true", &["--tls-self-signed"]),
+    ] {
+        let tls = settings("a.toml", text, &[]).unwrap().tls;
+        assert!(tls.is_some());
+        assert_eq!(tls, tls_of_flags(arguments), "{text}");
+    }
+    assert_eq!(settings("a.toml", "tls_self_signed = false", &[]).unwrap().tls, None);
+    assert_eq!(tls_of_flags(&[]), None);
+}
+
+#[test]
+fn flags_of_tls_win_over_the_file() {
+    let tls = |text, arguments: &[&str]| settings("a.toml", text, arguments).unwrap().tls;
+    let ours = &["--tls-cert=a", "--tls-key=b"];
+    let other = "tls_cert = [\"c\", \"d\"]\ntls_key = [\"e\", \"f\"]";
+    assert_eq!(tls(other, ours), tls_of_flags(ours));
+    assert_eq!(tls("tls_self_signed = true", ours), tls_of_flags(ours));
+    assert_eq!(tls(other, &["--tls-self-signed"]), tls_of_flags(&["--tls-self-signed"]));
+    // What flags replace cannot be wrong.
+    assert_eq!(tls("tls_cert = \"c\"", ours), tls_of_flags(ours));
+
+    let clients = "tls_client_ca = \"c\"\ntls_client_certificates = \"optional\"";
+    let flags = ["--tls-self-signed", "--tls-client-ca=d"];
+    let expected = [&flags[..], &["--tls-client-certificates=optional"]].concat();
+    assert_eq!(tls(clients, &flags), tls_of_flags(&expected));
+}
+
+#[test]
+fn options_of_tls_that_mean_nothing_together_are_told_where_they_were_said() {
+    for (text, expected) in [
+        ("\ntls_cert = \"a\"", "a.toml:2: tls_cert needs tls_key"),
+        ("\ntls_key = \"a\"", "a.toml:2: tls_key needs tls_cert"),
+        (
+            "tls_cert = [\"a\", \"b\"]\ntls_key = \"c\"",
+            "a.toml:2: tls_cert names 2 files and tls_key 1, but each certificate has one key",
+        ),
+        (
+            "tls_cert = \"a\"\ntls_key = \"c\"\ntls_self_signed = true",
+            "a.toml:3: tls_self_signed goes without tls_cert",
+        ),
+        (
+            "tls_client_ca = \"a\"",
+            "a.toml:1: tls_client_ca needs a certificate for the server: tls_cert or tls_self_signed",
+        ),
+        (
+            "tls_self_signed = true\ntls_client_certificates = \"required\"",
+            "a.toml:2: tls_client_certificates needs tls_client_ca",
+        ),
+        ("tls_cert = 1", "a.toml:1: expected the name of a file, or a list of them"),
+        (
+            "tls_client_certificates = \"perhaps\"",
+            "a.toml:1: unknown variant `perhaps`, expected `required` or `optional`",
+        ),
+    ] {
+        assert_eq!(refusal("a.toml", text), expected);
+    }
+    let repeated = refusal("a.json", "{\"tls_key\": \"a\",\n\"tls_key\": \"b\"}");
+    assert_eq!(repeated, "a.json:2: duplicate field `tls_key`");
+    let of_flags = |arguments| Settings::read(&flags(arguments)).unwrap_err();
+    assert_eq!(of_flags(&["--tls-cert=a"]), "--tls-cert needs --tls-key");
+    assert_eq!(
+        of_flags(&["--tls-cert=a", "--tls-cert=b", "--tls-key=c"]),
+        "--tls-cert names 2 files and --tls-key 1, but each certificate has one key"
+    );
+    assert_eq!(
+        settings("a.toml", "tls_client_ca = \"a\"", &["--tls-client-certificates=optional"]).unwrap_err(),
+        "a.toml:1: tls_client_ca needs a certificate for the server: tls_cert or tls_self_signed"
+    );
 }
