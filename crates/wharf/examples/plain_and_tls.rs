@@ -1,4 +1,5 @@
-//! One WebSocket server on a plain and on a secured HTTP server: the same echo under `ws://` and `wss://`.
+//! One WebSocket server on a plain and on a secured HTTP server: the same echo under `ws://` and `wss://`. A certificate that is
+//! replaced is served from then on, and connections that are open stay open.
 //!
 //! ```sh
 //! cargo run -p wharf --example certificate /tmp          # a certificate for this machine, to try with
@@ -10,6 +11,7 @@
 //! A third and a fourth argument are other addresses to listen on.
 
 use std::error::Error;
+use std::time::Duration;
 
 use wharf::{Accept, Context, Event, Handler, HttpServer, MessageRef, Server, ServerConfig, ServerTls};
 
@@ -32,7 +34,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let plain = arguments.next().unwrap_or_else(|| "127.0.0.1:9001".to_owned());
     let secured = arguments.next().unwrap_or_else(|| "127.0.0.1:9443".to_owned());
 
-    let tls = ServerTls::from_pem(std::fs::read(chain)?, std::fs::read(key)?)?;
+    let tls = ServerTls::from_pem_files(chain, key)?;
+    tokio::spawn(tls.reload_on_change(Duration::from_secs(10), |outcome| match outcome {
+        Ok(()) => println!("a new certificate is served"),
+        Err(error) => println!("the certificate stays as it was: {error}"),
+    }));
     let http = HttpServer::bind(plain).await?;
     let https = HttpServer::builder().tls(tls).bind(secured).await?;
     let server = Server::new(ServerConfig::default());
