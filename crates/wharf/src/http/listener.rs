@@ -102,7 +102,7 @@ pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving)
                     }
                     #[cfg(feature = "tls")]
                     Security::Tls(tls) => {
-                        let acceptor = TlsAcceptor::from(tls.config(false));
+                        let acceptor = TlsAcceptor::from(tls.config(limits.is_http2_spoken));
                         tokio::spawn(Box::pin(async move {
                             let secured =
                                 secure(stream, &acceptor, arrival.started, limits, stop.clone()).await;

@@ -126,7 +126,8 @@ impl From<rustls::ServerConfig> for ServerTls {
 }
 
 /// A configuration of rustls' own, taken as it is: another provider, another way to choose certificates or to verify
-/// clients. Where it names protocols (ALPN, RFC 7301), `http/1.1` has to be among them.
+/// clients. Where it names protocols (ALPN, RFC 7301), `http/1.1` has to be among them; `h2` is left out by a server that
+/// does not speak it.
 impl From<Arc<rustls::ServerConfig>> for ServerTls {
     fn from(config: Arc<rustls::ServerConfig>) -> Self {
         Self { current: Arc::new(Current::fixed(Configs::of(config))) }

@@ -3,11 +3,13 @@
 use std::fs;
 
 use tokio_rustls::rustls::SignatureScheme;
-use wharf::{ServerTls, TlsError};
+use wharf::{HttpServer, ServerTls, TlsError};
 
 use crate::certificates::{Authority, Identity};
 use crate::support::within;
-use crate::{BOTH_VERSIONS, Files, Site, client, config_of, config_with, echoes, provider, server_of, shown};
+use crate::{
+    BOTH_VERSIONS, Files, Site, client, config_of, config_with, connected, echoes, provider, server_of, shown,
+};
 
 #[tokio::test]
 async fn the_name_that_a_client_asks_for_chooses_the_certificate() {
@@ -100,4 +102,30 @@ fn what_cannot_be_used_is_told_with_its_file() {
     assert!(matches!(ServerTls::builder().build(), Err(TlsError::NoServerCertificate)));
     let builder = ServerTls::builder().certificate(&ours.chain, &ours.key).client_certificates("nothing");
     assert!(matches!(builder.build(), Err(TlsError::NoCertificate)));
+}
+
+#[tokio::test]
+async fn clients_agree_on_http_2_with_a_server_that_speaks_it_where_both_may() {
+    // RFC 7301, RFC 9113 §3.2
+    let authority = Authority::new();
+    let identity = authority.of(&["localhost"]);
+    for (offered, may_be_told, is_spoken, expected) in [
+        (&["h2", "http/1.1"][..], true, true, Some("h2")),
+        (&["http/1.1", "h2"], true, true, Some("h2")),
+        (&["http/1.1"], true, true, Some("http/1.1")),
+        (&[], true, true, None),
+        (&["h2", "http/1.1"], false, true, Some("http/1.1")),
+        (&["h2", "http/1.1"], true, false, Some("http/1.1")),
+    ] {
+        let tls = ServerTls::builder().certificate(&identity.chain, &identity.key).http2(may_be_told);
+        let http = HttpServer::builder().tls(tls.build().unwrap()).http2(is_spoken);
+        let http = http.bind("127.0.0.1:0").await.unwrap();
+        for version in BOTH_VERSIONS {
+            let mut config = config_of(&authority, &[version]);
+            config.alpn_protocols = offered.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+            let stream = connected(http.local_addr(), "localhost", config).await;
+            let agreed = stream.get_ref().1.alpn_protocol();
+            assert_eq!(agreed, expected.map(str::as_bytes), "{offered:?} {may_be_told} {is_spoken}");
+        }
+    }
 }

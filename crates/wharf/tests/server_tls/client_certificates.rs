@@ -13,6 +13,7 @@ use wharf::{
 };
 
 use crate::certificates::{Authority, Identity};
+use crate::http2_client::Http2;
 use crate::support::within;
 use crate::{BOTH_VERSIONS, client, config_of, connected, directory_of};
 
@@ -170,6 +171,27 @@ async fn a_certificate_of_a_client_tells_its_names_and_its_chain() {
         assert_eq!(known.dns_names().collect::<Vec<_>>(), ["a.example", "*.b.example"]);
         assert_eq!(known.uri_names().collect::<Vec<_>>(), ["spiffe://example.org/billing"]);
         assert_eq!(known.chain(), [ours.der(), unrelated.root_der()]);
+    }
+}
+
+#[tokio::test]
+async fn each_websocket_on_a_connection_of_http_2_tells_whose_it_is() {
+    // RFC 8441
+    let site = Guarded::with("http2", |builder, roots| builder.client_certificates_file(roots)).await;
+    let ours = site.authority.of(&["a.example"]);
+    for version in BOTH_VERSIONS {
+        let mut config = site.client(version, Some(&ours));
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let mut http2 = Http2::over(connected(site.http.local_addr(), "localhost", config).await).await;
+        for _ in 0..2 {
+            let _stream = http2.ask("/", "").await;
+            let request = loop {
+                if let Some(Event::Request(request)) = within(site.server.next_event()).await {
+                    break request;
+                }
+            };
+            assert_eq!(request.client_certificate().unwrap().der(), &*ours.der());
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 
 #[path = "../support/certificates.rs"]
 mod certificates;
+#[path = "../support/http2.rs"]
+mod http2_client;
 #[path = "../support/mod.rs"]
 mod support;
 

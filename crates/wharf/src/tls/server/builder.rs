@@ -84,7 +84,7 @@ impl ServerTlsBuilder {
     /// Whether clients that can speak HTTP/2 are told that it is spoken here (`h2` in ALPN, RFC 7301, RFC 9113 §3.2). Default true;
     /// otherwise they are told `http/1.1` alone.
     ///
-    /// It is told only by servers that speak it.
+    /// A server that does not speak it ([`HttpServerBuilder::http2`](crate::HttpServerBuilder::http2)) never says so.
     pub const fn http2(mut self, allowed: bool) -> Self {
         self.sources.http2 = allowed;
         self
