@@ -70,7 +70,8 @@ impl HttpServerBuilder {
 
     /// Serves `https://` and `wss://`, and nothing else on this address. Default: plain `http://` and `ws://`.
     ///
-    /// The TLS handshake is part of [`handshake_timeout`](Self::handshake_timeout).
+    /// The TLS handshake is part of [`handshake_timeout`](Self::handshake_timeout). Certificates can be replaced while it serves:
+    /// [`ServerTls::reload`](crate::ServerTls::reload).
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: impl Into<crate::tls::ServerTls>) -> Self {
         self.security = Security::Tls(tls.into());
