@@ -309,7 +309,8 @@ impl Request {
     /// The certificate that the client proved itself with in TLS, verified. `None`: it has shown none, and was not made to
     /// ([`ServerTlsBuilder::client_certificates`](crate::ServerTlsBuilder::client_certificates)).
     ///
-    /// Only the request tells: a connection does not keep it. Where a proxy ends TLS, it is the proxy's.
+    /// Only the request tells: a connection does not keep it. Where a proxy ends TLS, it is the proxy's; a
+    /// [`Guest`](crate::Guest) in another HTTP server is told none.
     #[cfg(feature = "tls")]
     pub const fn client_certificate(&self) -> Option<&crate::tls::ClientCertificate> {
         self.asked.arrival.client_certificate.as_ref()
