@@ -31,7 +31,7 @@ pub use layer::Hosted;
 /// It is a tower `Service` for the paths of WebSockets alone: handshakes are answered as on an
 /// [`HttpServer`](crate::HttpServer) that the server is mounted on, with the same events, options and limits, over HTTP/1.1
 /// and HTTP/2; other requests with 426. And it is a tower `Layer` over a service that answers everything else. With the
-/// feature `axum` there is also an extractor, [`axum::WebSocketRequest`](crate::axum::WebSocketRequest), with which a
+/// feature `axum` there is also an extractor, `wharf::axum::WebSocketRequest`, with which a
 /// handler decides by itself.
 ///
 /// Once the server has left by [`unmount`](crate::Server::unmount) or [`shut_down`](crate::Server::shut_down), the service
