@@ -105,6 +105,17 @@ impl HttpServerBuilder {
         self
     }
 
+    /// How long a connection that has asked for nothing yet may still do so when the server is
+    /// [closed](HttpServer::close), counted from when it came. Default 1 s.
+    ///
+    /// Those that came earlier are ended at once, and so is one that lets this time pass; nobody waits longer than
+    /// [`shutdown_timeout`](Self::shutdown_timeout). Without it a client that connected a moment before the server was closed
+    /// would see its connection end, and its request unanswered, though a successor on the same socket were there already.
+    pub fn first_request_grace(mut self, grace: Duration) -> Self {
+        self.limits.first_request_grace = grace;
+        self
+    }
+
     /// How long [`HttpServer::shut_down`] waits for requests that are being answered. Default 10 s.
     ///
     /// Those left then are dropped, and their clients get no answer.
@@ -257,6 +268,7 @@ impl HttpServerBuilder {
         time("handshake_timeout", limits.handshake_timeout, true)?;
         time("write_timeout", limits.write_timeout, true)?;
         time("close_timeout", limits.close_timeout, false)?;
+        time("first_request_grace", limits.first_request_grace, false)?;
         time("shutdown_timeout", self.shutdown_timeout, false)?;
         count("max_header_size", limits.max_header_size, 1..=MAX_HEADER_SIZE, "1 to 1073741824")?;
         count("max_headers", limits.max_headers, 1..=MAX_HEADERS, "1 to 16384")?;
@@ -359,6 +371,7 @@ mod tests {
             (HttpServer::builder().handshake_timeout(long), "handshake_timeout"),
             (HttpServer::builder().write_timeout(long), "write_timeout"),
             (HttpServer::builder().close_timeout(long), "close_timeout"),
+            (HttpServer::builder().first_request_grace(long), "first_request_grace"),
             (HttpServer::builder().shutdown_timeout(long), "shutdown_timeout"),
         ] {
             let message = refusal(builder).await;

@@ -23,6 +23,8 @@ use super::connection::end;
 use super::connection::serve;
 use super::limits::Limits;
 use super::service::ErasedService;
+#[cfg(feature = "tls")]
+use super::turned_away;
 use super::upgrade::{Arrival, Mount};
 use super::{Phase, Terms, closing};
 use crate::driver::{IntoStream, ResidentTask};
@@ -191,7 +193,7 @@ pub(crate) enum Security {
 }
 
 /// Makes the TLS handshake, which is part of the opening handshake's time. `None` where it fails or is late: rustls has
-/// told the client why it failed (RFC 6455 §4.2.2). A closing server ends those under way at once, since they have asked for nothing yet.
+/// told the client why it failed (RFC 6455 §4.2.2). A closing server gives those under way a moment, as they have asked for nothing yet.
 #[cfg(feature = "tls")]
 async fn secure<S>(
     stream: S,
@@ -217,7 +219,7 @@ where
     };
     tokio::select! {
         secured = secured => secured,
-        _ = closing(&mut stop) => None,
+        () = turned_away(&mut stop, started + limits.first_request_grace) => None,
     }
 }
 

@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use tokio::net::ToSocketAddrs;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 pub use builder::HttpServerBuilder;
 use limits::Limits;
@@ -105,7 +105,8 @@ impl HttpServer {
         HttpServerBuilder::default()
     }
 
-    /// Stops listening, and ends every HTTP connection once its current request is answered.
+    /// Stops listening, and ends every HTTP connection once its current request is answered. One that has come just now may
+    /// ask for its first, for as long as [`HttpServerBuilder::first_request_grace`] says.
     ///
     /// Returns at once; [`shut_down`](Self::shut_down) waits for the end. WebSocket connections are no longer
     /// HTTP, and go on. Closing twice is closing once.
@@ -161,6 +162,15 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// Waits until the server closes, and then for the first request of a connection that has asked for nothing before `patience`.
+pub(crate) async fn turned_away(stop: &mut watch::Receiver<Phase>, patience: Instant) {
+    let until = closing(stop).await.min(patience);
+    if until > Instant::now() {
+        // Boxed, because it is large, and few live to need it.
+        Box::pin(sleep_until(until)).await;
     }
 }
 

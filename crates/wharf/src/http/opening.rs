@@ -19,7 +19,7 @@ use super::limits::{DEFAULT_MAX_HEADERS, Limits};
 use super::request::{HttpRequest, UpgradeRequest};
 use super::stream::HttpStream;
 use super::upgrade::{Arrival, Begin, Decided, asks_for_upgrade};
-use super::{Phase, Terms, closing};
+use super::{Phase, Terms, turned_away};
 use crate::date::imf_fixdate;
 use crate::proto::handshake::Answer;
 use crate::timer::by;
@@ -93,13 +93,14 @@ async fn read_first<S>(
 where
     S: AsyncRead + Unpin,
 {
+    let patience = arrival.started + terms.limits.first_request_grace;
     loop {
         let former = read.len();
         let received = tokio::select! {
             biased;
             received = read_once(stream, read, terms.limits.max_header_size + 1 - former) => received,
             // One that has asked for nothing yet. Who has begun to is waited for.
-            _ = closing(stop), if former == 0 => Ok(0),
+            () = turned_away(stop, patience), if former == 0 => Ok(0),
         };
         match received {
             Ok(0) => return First::Ended,

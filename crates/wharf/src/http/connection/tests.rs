@@ -235,14 +235,35 @@ async fn a_closing_server_ends_an_idle_connection_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closing_server_ends_a_connection_that_has_asked_for_nothing_and_waits_for_one_that_has_begun_to() {
+async fn a_closing_server_waits_a_second_from_its_arrival_for_the_first_request_of_a_connection() {
     let mut silent = served(Box::new(NotFound));
+    sleep(Duration::from_millis(400)).await;
     silent.close(seconds(60));
     assert_eq!(read_rest(&mut silent.client).await, "");
     drop(silent.client);
     silent.server.await.unwrap();
-    assert_about(silent.started.elapsed(), seconds(0));
+    assert_about(silent.started.elapsed(), seconds(1));
 
+    let mut asking = served(Box::new(NotFound));
+    asking.close(seconds(60));
+    sleep(Duration::from_millis(900)).await;
+    asking.send(ORDINARY).await;
+    assert!(read_rest(&mut asking.client).await.starts_with("HTTP/1.1 404 "));
+
+    let mut silent_for_long = served(Box::new(NotFound));
+    sleep(seconds(3)).await;
+    silent_for_long.close(seconds(60));
+    assert_eq!(read_rest(&mut silent_for_long.client).await, "");
+    assert_about(silent_for_long.started.elapsed(), seconds(3));
+
+    let mut pressed = served(Box::new(NotFound));
+    pressed.close(seconds(0));
+    assert_eq!(read_rest(&mut pressed.client).await, "");
+    assert_about(pressed.started.elapsed(), seconds(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closing_server_waits_for_a_request_that_has_begun() {
     let mut begun = served(Box::new(NotFound));
     let (first, last) = ORDINARY.split_at(10);
     begun.send(first).await;
