@@ -122,7 +122,10 @@ pub enum MountError {
     NoHttpServer,
     /// An HTTP server has one WebSocket server at a time, and this one has one.
     #[error("httpServer: a WebSocket server is mounted on {0} already")]
-    AlreadyMounted(std::net::SocketAddr),
+    AlreadyMounted(
+        /// The first of its addresses.
+        crate::http::LocalAddress,
+    ),
     /// An option has a value without meaning.
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),

@@ -101,7 +101,7 @@ pub use flush::FlushError;
 pub use guest::axum;
 pub use guest::{Guest, Hosted, PeerAddress};
 pub use handler::{Context, Handler};
-pub use http::{HttpServer, HttpServerBuilder};
+pub use http::{HttpServer, HttpServerBuilder, ListenError, Listener, LocalAddress};
 pub use message_reader::MessageReader;
 pub use message_writer::MessageWriter;
 pub use network::{IpNetwork, NetworkError};

@@ -134,7 +134,7 @@ impl Server {
                 for (http, owner) in &mounted {
                     http.unmount(owner);
                 }
-                return Err(MountError::AlreadyMounted(http.local_addr()));
+                return Err(MountError::AlreadyMounted(http.local_addresses()[0].clone()));
             }
             mounted.push((http.clone(), owner.clone()));
         }

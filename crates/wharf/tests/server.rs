@@ -134,9 +134,15 @@ async fn s2_2_one_server_accepts_on_both_of_its_http_servers() {
 async fn s2_4_the_same_http_server_a_second_time_is_an_error_and_a_handshake_is_answered_once() {
     let site = Site::open().await;
     let addr = site.http.local_addr();
-    assert_eq!(site.server.mount([&site.http]).unwrap_err(), MountError::AlreadyMounted(addr));
+    assert_eq!(
+        site.server.mount([&site.http]).unwrap_err(),
+        MountError::AlreadyMounted(wharf::LocalAddress::Tcp(addr))
+    );
     let other = Server::new(ServerConfig::default());
-    assert_eq!(other.mount([&site.http]).unwrap_err(), MountError::AlreadyMounted(addr));
+    assert_eq!(
+        other.mount([&site.http]).unwrap_err(),
+        MountError::AlreadyMounted(wharf::LocalAddress::Tcp(addr))
+    );
 
     let (mut client, connection) = site.pair().await;
     connection.close(CloseCode::NORMAL, Some("")).unwrap();

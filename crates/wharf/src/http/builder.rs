@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
-use tokio::net::{TcpListener, TcpSocket, ToSocketAddrs, lookup_host};
+use tokio::net::{ToSocketAddrs, lookup_host};
 use tokio::sync::{Semaphore, watch};
 
 use super::limits::Limits;
-use super::listener::{Security, Serving, accept_connections};
+use super::listen::{ListenError, Listener, Opened, Share};
+use super::listener::{Security, Serving};
 use super::service::{ErasedService, NotFound, Tower};
 use super::upgrade::Mount;
 use super::{HttpServer, Inner, Phase, workers};
@@ -183,10 +184,11 @@ impl HttpServerBuilder {
         self
     }
 
-    /// How many threads of wharf's own serve this address, 1 to 1024. Default: none; connections are tasks of the tokio
-    /// runtime that [`bind`](Self::bind) is called on.
+    /// How many threads of wharf's own serve what is listened on, 1 to 1024. Default: none; connections are tasks of the tokio
+    /// runtime that [`bind`](Self::bind) or [`listen`](Self::listen) is called on.
     ///
-    /// Each worker is a thread `wharf-worker-N` with a tokio runtime of that one thread, and listens on the address by itself.
+    /// Each worker is a thread `wharf-worker-N` with a tokio runtime of that one thread, and listens on each address by itself.
+    /// A Unix socket, or one that was open already, they share: whichever of them comes first takes the next connection.
     /// A connection lives on the worker that it came to, from its first byte to its last: HTTP, frames and
     /// [`Handler`](crate::Handler). No other thread touches its socket, and a message that a handler takes and answers never
     /// crosses threads.
@@ -227,7 +229,8 @@ impl HttpServerBuilder {
 
     /// Listens on the first address that `addr` resolves to and that can be had. Port 0 takes any that is free.
     ///
-    /// It runs on the tokio runtime that this is called on, or on [`workers`](Self::workers).
+    /// It runs on the tokio runtime that this is called on, or on [`workers`](Self::workers). [`listen`](Self::listen) has
+    /// several addresses at once, and other kinds.
     ///
     /// Cancel safe: dropped before it returns, nothing is listened on.
     ///
@@ -236,6 +239,55 @@ impl HttpServerBuilder {
     /// address that cannot be resolved or not be listened on, or a worker that cannot be started.
     pub async fn bind(self, addr: impl ToSocketAddrs) -> io::Result<HttpServer> {
         self.validate().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let queues = self.workers.unwrap_or(1);
+        let opened = first_to_be_had(addr, |addr| Listener::tcp(addr).open(queues)).await?;
+        self.serve_on(vec![opened]).await
+    }
+
+    /// Listens on all of these at once: addresses of TCP, Unix sockets, sockets that are open already.
+    ///
+    /// It runs on the tokio runtime that this is called on, or on [`workers`](Self::workers). With
+    /// [`tls`](Self::tls), all of them are secured.
+    ///
+    /// Cancel safe: dropped before it returns, nothing is listened on.
+    ///
+    /// # Errors
+    /// An option without meaning ([`io::ErrorKind::InvalidInput`], with a [`ConfigError`] that names it), no listener at
+    /// all ([`InvalidInput`](io::ErrorKind::InvalidInput)), one that cannot be had (with a [`ListenError`] that says which),
+    /// or a worker that cannot be started. None is listened on then.
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// use wharf::{HttpServer, Listener};
+    ///
+    /// let both = [Listener::tcp(([0, 0, 0, 0], 80)), Listener::tcp(([0; 8], 80)).only_ipv6(true)];
+    /// let http = HttpServer::builder().listen(both).await?;
+    /// for address in http.local_addresses() {
+    ///     println!("listening on {address}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn listen(
+        self,
+        listeners: impl IntoIterator<Item = impl Into<Listener>>,
+    ) -> io::Result<HttpServer> {
+        self.validate().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let queues = self.workers.unwrap_or(1);
+        // Where one fails, those before it are dropped.
+        let opened = listeners.into_iter().map(|listener| {
+            let listener: Listener = listener.into();
+            let address = listener.address()?;
+            listener.open(queues).map_err(|source| ListenError { address, source }.into())
+        });
+        let opened = opened.collect::<io::Result<Vec<_>>>()?;
+        if opened.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is nothing to listen on"));
+        }
+        self.serve_on(opened).await
+    }
+
+    async fn serve_on(self, listeners: Vec<Opened>) -> io::Result<HttpServer> {
         let (stop, stopped) = watch::channel(Phase::Serving);
         let mount = Arc::new(Mount::default());
         let serving = Serving {
@@ -245,20 +297,34 @@ impl HttpServerBuilder {
             security: self.security,
             slots: Arc::new(Semaphore::new(self.limits.max_connections.min(Semaphore::MAX_PERMITS))),
             stop: stopped,
+            proxy_protocol: false,
         };
-        let inner = |local_addr| Inner { local_addr, mount, stop, shutdown_timeout: self.shutdown_timeout };
-        let Some(count) = self.workers else {
-            let listener = first_to_be_had(addr, listen_on).await?;
-            let inner = inner(listener.local_addr()?);
-            tokio::spawn(accept_connections(listener, serving));
-            return Ok(HttpServer { inner: Arc::new(inner) });
-        };
-        let listeners = first_to_be_had(addr, |addr| workers::listen_on(addr, count)).await?;
+        let (local_addresses, shares) = listeners
+            .into_iter()
+            .map(|opened| (opened.address, opened.shares))
+            .unzip::<_, _, Vec<_>, Vec<_>>();
         // Before the first worker starts: where another cannot, it is dropped, and that ends those that have.
-        let inner = inner(listeners[0].local_addr()?);
-        for (number, listener) in listeners.into_iter().enumerate() {
-            let serving = serving.clone();
-            workers::start(number, listener, |listener| accept_connections(listener, serving)).await?;
+        let inner = Inner {
+            local_addresses: local_addresses.into(),
+            mount,
+            stop,
+            shutdown_timeout: self.shutdown_timeout,
+        };
+        match self.workers {
+            None => {
+                // All of them before the first one serves, for the same reason.
+                let listeners = shares.into_iter().flatten().map(Share::register);
+                for listener in listeners.collect::<io::Result<Vec<_>>>()? {
+                    listener.serve(serving.clone());
+                }
+            }
+            Some(count) => {
+                let mut shares: Vec<_> = shares.into_iter().map(Vec::into_iter).collect();
+                for number in 0..count {
+                    let its_own = shares.iter_mut().filter_map(Iterator::next).collect();
+                    workers::start(number, its_own, serving.clone()).await?;
+                }
+            }
         }
         Ok(HttpServer { inner: Arc::new(inner) })
     }
@@ -307,16 +373,6 @@ async fn first_to_be_had<L>(
     Err(failure)
 }
 
-fn listen_on(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // Connections of a server that has just ended would keep its successor from the port for a minute. On Windows
-    // the option means something else: to take a port from a server that is alive.
-    #[cfg(not(windows))]
-    socket.set_reuseaddr(true)?;
-    socket.bind(addr)?;
-    socket.listen(BACKLOG.into())
-}
-
 /// Beyond it `http::HeaderMap` would not hold them.
 const MAX_HEADERS: usize = 16 * 1024;
 
@@ -327,9 +383,6 @@ const LARGEST_WINDOW: usize = (1 << 31) - 1;
 
 /// Far more than any machine has cores, far less than a typing error may start.
 const MAX_WORKERS: usize = 1024;
-
-/// Connections that the kernel completes while we are busy; it takes less where `somaxconn` says so.
-pub(super) const BACKLOG: u16 = 4096;
 
 #[cfg(test)]
 mod tests {

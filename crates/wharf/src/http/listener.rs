@@ -1,10 +1,11 @@
-//! Takes TCP connections in, whatever happens to any of them.
+//! Takes connections in, whatever happens to any of them.
 
-use std::future::poll_fn;
+use std::future::{poll_fn, ready};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::{self, Poll};
 use std::time::Duration;
 
 #[cfg(feature = "tls")]
@@ -12,9 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::yield_now;
-use tokio::time::sleep;
-#[cfg(feature = "tls")]
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 #[cfg(feature = "tls")]
 use tokio_rustls::TlsAcceptor;
 
@@ -23,10 +22,8 @@ use super::connection::end;
 use super::connection::serve;
 use super::limits::Limits;
 use super::service::ErasedService;
-#[cfg(feature = "tls")]
-use super::turned_away;
 use super::upgrade::{Arrival, Mount};
-use super::{Phase, Terms, closing};
+use super::{Phase, Terms, closing, turned_away};
 use crate::driver::{IntoStream, ResidentTask};
 #[cfg(feature = "tls")]
 use crate::tls::{ServerTls, TlsStream};
@@ -58,6 +55,8 @@ pub(crate) struct Serving {
     /// One for each connection that may be in HTTP at once.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) stop: watch::Receiver<Phase>,
+    /// Whether each connection begins with a PROXY header. The one thing here that is a listener's own.
+    pub(crate) proxy_protocol: bool,
 }
 
 impl Clone for Serving {
@@ -69,13 +68,14 @@ impl Clone for Serving {
             security: self.security.clone(),
             slots: Arc::clone(&self.slots),
             stop: self.stop.clone(),
+            proxy_protocol: self.proxy_protocol,
         }
     }
 }
 
 /// Serves each connection that comes and for which there is a slot, until the server closes.
 pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving) {
-    let Serving { service, mount, limits, security, slots, stop } = serving;
+    let Serving { service, mount, limits, security, slots, stop, proxy_protocol } = serving;
     let terms = Arc::new(Terms { mount, limits });
     let mut own_stop = stop.clone();
     let mut closing = pin!(closing(&mut own_stop));
@@ -99,13 +99,27 @@ pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving)
                 let slot = Slot::new(slot);
                 // Boxed, because tokio would move them several times.
                 match &security {
-                    Security::Plain => {
+                    Security::Plain if !proxy_protocol => {
                         tokio::spawn(Box::pin(serve(stream, arrival, service, terms, stop, slot)));
+                    }
+                    Security::Plain => {
+                        tokio::spawn(Box::pin(async move {
+                            let introduced = introduced(stream, arrival, limits, stop.clone()).await;
+                            if let Some((stream, arrival)) = introduced {
+                                serve(stream, arrival, service, terms, stop, slot).await;
+                            }
+                        }));
                     }
                     #[cfg(feature = "tls")]
                     Security::Tls(tls) => {
                         let acceptor = TlsAcceptor::from(tls.config(limits.is_http2_spoken));
                         tokio::spawn(Box::pin(async move {
+                            let introduced = if proxy_protocol {
+                                introduced(stream, arrival, limits, stop.clone()).await
+                            } else {
+                                Some((stream, arrival))
+                            };
+                            let Some((stream, arrival)) = introduced else { return };
                             let secured =
                                 secure(stream, &acceptor, arrival.started, limits, stop.clone()).await;
                             if let Some(stream) = secured {
@@ -174,7 +188,7 @@ async fn next<L: Accept>(
         if matches!(*stop.borrow(), Phase::Closing { .. }) {
             return Poll::Pending;
         }
-        let slot = ready!(acquire.as_mut().poll(cx)).ok();
+        let slot = task::ready!(acquire.as_mut().poll(cx)).ok();
         let accepted = accept.as_mut().poll(cx);
         if accepted.is_pending() {
             acquire.set(Arc::clone(slots).acquire_owned());
@@ -182,6 +196,24 @@ async fn next<L: Accept>(
         accepted.map(|accepted| (accepted, slot))
     })
     .await
+}
+
+/// Reads the PROXY header with which each connection of its listener begins, before TLS and HTTP; it is part of the opening
+/// handshake's time. `None`: it has not come, and the connection is over.
+async fn introduced<S>(
+    stream: S,
+    arrival: Arrival,
+    limits: Limits,
+    mut stop: watch::Receiver<Phase>,
+) -> Option<(S, Arrival)> {
+    let header = ready(io::Result::<Option<SocketAddr>>::Err(io::ErrorKind::Unsupported.into()));
+    tokio::select! {
+        header = timeout_at(arrival.started + limits.handshake_timeout, header) => {
+            header.ok()?.ok()?;
+            Some((stream, arrival))
+        }
+        () = turned_away(&mut stop, arrival.started + limits.first_request_grace) => None,
+    }
 }
 
 /// Whether connections are secured by TLS.
@@ -291,7 +323,15 @@ mod tests {
             let service = Box::new(NotFound);
             accept_connections(
                 self,
-                Serving { service, mount, limits, security: Security::Plain, slots, stop },
+                Serving {
+                    service,
+                    mount,
+                    limits,
+                    security: Security::Plain,
+                    slots,
+                    stop,
+                    proxy_protocol: false,
+                },
             )
             .await;
         }

@@ -1,9 +1,9 @@
 //! HTTP: where handshakes arrive.
 //!
-//! `listener` takes TCP connections in, on the user's runtime or on `workers`, `opening` answers a handshake that is the
-//! first request of one, `connection` serves HTTP/1 on all others, and `http2` HTTP/2, `service` answers what is no
-//! handshake, `request` is what is one, `upgrade` hands over what is left of it. `client_address` tells who sent it, from what
-//! proxies say in `forwarded` headers and by the `proxy_protocol`.
+//! `listen` opens what is listened on, `listener` takes connections in, on the user's runtime or on `workers`, `opening`
+//! answers a handshake that is the first request of one, `connection` serves HTTP/1 on all others, and `http2` HTTP/2,
+//! `service` answers what is no handshake, `request` is what is one, `upgrade` hands over what is left of it.
+//! `client_address` tells who sent it, from what proxies say in `forwarded` headers and by the `proxy_protocol`.
 
 mod builder;
 pub(crate) mod client_address;
@@ -11,6 +11,7 @@ mod connection;
 mod forwarded;
 pub(crate) mod http2;
 mod limits;
+mod listen;
 mod listener;
 mod opening;
 #[cfg_attr(not(test), expect(dead_code, reason = "no listener reads the header yet"))]
@@ -36,9 +37,10 @@ use tokio::time::{Instant, sleep_until};
 
 pub use builder::HttpServerBuilder;
 use limits::Limits;
+pub use listen::{ListenError, Listener, LocalAddress};
 pub(crate) use upgrade::{AlreadyMounted, Mount, UpgradeOwner};
 
-/// An HTTP/1.1 server that listens on an address, for WebSocket servers to be mounted on.
+/// An HTTP/1.1 server that listens on an address or several, for WebSocket servers to be mounted on.
 ///
 /// A request that is no WebSocket handshake, or that comes while nothing is mounted, is answered by the service
 /// that [`HttpServerBuilder::service`] gave it: any tower service, an axum router among them. Without one it is
@@ -67,7 +69,7 @@ pub struct HttpServer {
 /// What the handles share. The tasks hold none of it but the mount and the other end of `stop`, so that the last
 /// handle can end them.
 struct Inner {
-    local_addr: SocketAddr,
+    local_addresses: Box<[LocalAddress]>,
     mount: Arc<Mount>,
     stop: watch::Sender<Phase>,
     shutdown_timeout: Duration,
@@ -108,6 +110,9 @@ impl HttpServer {
     /// Stops listening, and ends every HTTP connection once its current request is answered. One that has come just now may
     /// ask for its first, for as long as [`HttpServerBuilder::first_request_grace`] says.
     ///
+    /// The files of Unix sockets that it has made are removed; sockets that were open before it stay so, if others have them,
+    /// and clients that wait there are for those.
+    ///
     /// Returns at once; [`shut_down`](Self::shut_down) waits for the end. WebSocket connections are no longer
     /// HTTP, and go on. Closing twice is closing once.
     pub fn close(&self) {
@@ -124,9 +129,17 @@ impl HttpServer {
         self.inner.stop.closed().await;
     }
 
-    /// The address that it listens on, with the port that was taken for port 0.
+    /// The address of TCP that it listens on, with the port that was taken for port 0: the first of several.
+    ///
+    /// `0.0.0.0:0` where it listens on Unix sockets alone, which [`local_addresses`](Self::local_addresses) tells of.
     pub fn local_addr(&self) -> SocketAddr {
-        self.inner.local_addr
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        self.inner.local_addresses.iter().find_map(LocalAddress::tcp).unwrap_or(nowhere)
+    }
+
+    /// Every address that it listens on, in the order in which they were given.
+    pub fn local_addresses(&self) -> &[LocalAddress] {
+        &self.inner.local_addresses
     }
 
     /// Gives every handshake from now on to `owner`. There is one owner at a time: two that race to answer the
@@ -143,7 +156,9 @@ impl HttpServer {
 
 impl fmt::Debug for HttpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpServer").field("local_addr", &self.inner.local_addr).finish_non_exhaustive()
+        f.debug_struct("HttpServer")
+            .field("local_addresses", &self.inner.local_addresses)
+            .finish_non_exhaustive()
     }
 }
 

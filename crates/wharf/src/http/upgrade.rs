@@ -147,13 +147,11 @@ async fn hand_over(upgrade: OnUpgrade, begin: Begin) {
 
 /// Takes the stream back from hyper, with the bytes that were read behind the request.
 fn take_stream(upgraded: Upgraded) -> (Stream, Vec<u8>) {
-    let upgraded = match upgraded.downcast::<TokioIo<HttpStream<TcpStream>>>() {
-        Ok(parts) => return taken_apart(parts),
-        Err(upgraded) => upgraded,
-    };
-    #[cfg(feature = "tls")]
-    let upgraded = match upgraded.downcast::<TokioIo<HttpStream<TlsStream<TcpStream>>>>() {
-        Ok(parts) => return taken_apart(parts),
+    let taken = taken_back::<TcpStream>(upgraded);
+    #[cfg(unix)]
+    let taken = taken.or_else(taken_back::<tokio::net::UnixStream>);
+    let upgraded = match taken {
+        Ok(taken) => return taken,
         Err(upgraded) => upgraded,
     };
     // On servers whose guest we are: hyper's own, and the one that tells the version of HTTP by itself, as axum has.
@@ -174,6 +172,15 @@ fn take_stream(upgraded: Upgraded) -> (Stream, Vec<u8>) {
         Err(upgraded) => upgraded,
     };
     (Stream::of(TokioIo::new(upgraded)), Vec::new())
+}
+
+/// Takes it back if it is of this type, or of TLS over it.
+fn taken_back<S: IntoStream>(upgraded: Upgraded) -> Result<(Stream, Vec<u8>), Upgraded> {
+    let taken = upgraded.downcast::<TokioIo<HttpStream<S>>>().map(taken_apart);
+    #[cfg(feature = "tls")]
+    let taken =
+        taken.or_else(|upgraded| upgraded.downcast::<TokioIo<HttpStream<TlsStream<S>>>>().map(taken_apart));
+    taken
 }
 
 fn taken_apart<S: IntoStream>(parts: hyper::upgrade::Parts<TokioIo<HttpStream<S>>>) -> (Stream, Vec<u8>) {
