@@ -246,6 +246,29 @@ async fn who_waits_at_a_socket_that_others_have_too_is_served_by_those_once_its_
 }
 
 #[tokio::test]
+async fn a_server_that_waits_for_its_mount_takes_nobody_before() {
+    for builder in [HttpServer::builder(), HttpServer::builder().workers(2)] {
+        let http = builder.wait_for_mount(true).listen([localhost(), localhost()]).await.unwrap();
+        let mut clients = Vec::new();
+        for address in http.local_addresses() {
+            let mut client = TcpStream::connect(address.tcp().unwrap()).await.unwrap();
+            client.write_all(handshake("").as_bytes()).await.unwrap();
+            clients.push(client);
+        }
+        let server = Server::new(ServerConfig::default().auto_accept_connections(true));
+        server.mount([&http]).unwrap();
+        for mut client in clients {
+            let mut status = [0; 13];
+            within(client.read_exact(&mut status)).await.unwrap();
+            assert_eq!(status, *b"HTTP/1.1 101 ");
+        }
+    }
+    let never_mounted = HttpServer::builder().wait_for_mount(true).bind("127.0.0.1:0").await.unwrap();
+    within(never_mounted.shut_down()).await;
+    assert!(TcpStream::connect(never_mounted.local_addr()).await.is_err());
+}
+
+#[tokio::test]
 async fn workers_serve_every_kind_of_listener_and_a_file_goes_with_the_last_of_them() {
     let folder = Folder::new();
     let given = net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -37,6 +37,7 @@ pub struct HttpServerBuilder {
     security: Security,
     shutdown_timeout: Duration,
     workers: Option<usize>,
+    wait_for_mount: bool,
 }
 
 impl Default for HttpServerBuilder {
@@ -47,6 +48,7 @@ impl Default for HttpServerBuilder {
             security: Security::Plain,
             shutdown_timeout: Duration::from_secs(10),
             workers: None,
+            wait_for_mount: false,
         }
     }
 }
@@ -227,6 +229,15 @@ impl HttpServerBuilder {
         self
     }
 
+    /// Whether connections are taken only once a [`Server`](crate::Server) is mounted. Default false: they are served from the
+    /// first moment, and a handshake that comes before is an ordinary request to the [`service`](Self::service).
+    ///
+    /// Those that come meanwhile wait in the kernel's queue; where nothing is ever mounted, they wait in vain.
+    pub fn wait_for_mount(mut self, wait: bool) -> Self {
+        self.wait_for_mount = wait;
+        self
+    }
+
     /// Listens on the first address that `addr` resolves to and that can be had. Port 0 takes any that is free.
     ///
     /// It runs on the tokio runtime that this is called on, or on [`workers`](Self::workers). [`listen`](Self::listen) has
@@ -288,7 +299,8 @@ impl HttpServerBuilder {
     }
 
     async fn serve_on(self, listeners: Vec<Opened>) -> io::Result<HttpServer> {
-        let (stop, stopped) = watch::channel(Phase::Serving);
+        let (stop, stopped) =
+            watch::channel(if self.wait_for_mount { Phase::Unmounted } else { Phase::Serving });
         let mount = Arc::new(Mount::default());
         let serving = Serving {
             service: self.service,

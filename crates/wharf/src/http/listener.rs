@@ -78,6 +78,8 @@ pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving)
     let Serving { service, mount, limits, security, slots, stop, proxy_protocol } = serving;
     let terms = Arc::new(Terms { mount, limits });
     let mut own_stop = stop.clone();
+    // Fails where the server has gone, which is closing.
+    let _ = own_stop.wait_for(|phase| !matches!(phase, Phase::Unmounted)).await;
     let mut closing = pin!(closing(&mut own_stop));
     let mut pause = SHORTEST_PAUSE;
     let mut accepted_in_a_row = 0;

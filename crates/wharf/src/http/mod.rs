@@ -84,6 +84,8 @@ pub(crate) struct Terms {
 /// What the tasks of a server are told.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Phase {
+    /// No connection before a WebSocket server is mounted.
+    Unmounted,
     Serving,
     /// No new connection and no further request; what is left at the deadline is dropped.
     Closing {
@@ -145,7 +147,15 @@ impl HttpServer {
     /// Gives every handshake from now on to `owner`. There is one owner at a time: two that race to answer the
     /// same handshake would both write on its socket.
     pub(crate) fn mount(&self, owner: Arc<dyn UpgradeOwner>) -> Result<(), AlreadyMounted> {
-        self.inner.mount.set(owner)
+        self.inner.mount.set(owner)?;
+        self.inner.stop.send_if_modified(|phase| {
+            let waits = matches!(phase, Phase::Unmounted);
+            if waits {
+                *phase = Phase::Serving;
+            }
+            waits
+        });
+        Ok(())
     }
 
     /// Takes handshakes from `owner`, if they are its own. Those that it already has stay with it.
@@ -165,11 +175,11 @@ impl fmt::Debug for HttpServer {
 impl Inner {
     fn close(&self) {
         self.stop.send_if_modified(|phase| {
-            let serving = matches!(phase, Phase::Serving);
-            if serving {
+            let is_open = !matches!(phase, Phase::Closing { .. });
+            if is_open {
                 *phase = Phase::Closing { deadline: Instant::now() + self.shutdown_timeout };
             }
-            serving
+            is_open
         });
     }
 }
@@ -195,6 +205,6 @@ pub(crate) async fn closing(stop: &mut watch::Receiver<Phase>) -> Instant {
     match closing.as_deref() {
         Ok(Phase::Closing { deadline }) => *deadline,
         // The sender closes before it goes.
-        Ok(Phase::Serving) | Err(_) => Instant::now(),
+        Ok(Phase::Unmounted | Phase::Serving) | Err(_) => Instant::now(),
     }
 }
