@@ -71,7 +71,7 @@ impl HttpServerBuilder {
         self
     }
 
-    /// Serves `https://` and `wss://`, and nothing else on this address. Default: plain `http://` and `ws://`.
+    /// Serves `https://` and `wss://`, and nothing else on what it listens on. Default: plain `http://` and `ws://`.
     ///
     /// The TLS handshake is part of [`handshake_timeout`](Self::handshake_timeout). Certificates can be replaced while it serves:
     /// [`ServerTls::reload`](crate::ServerTls::reload).
@@ -213,7 +213,7 @@ impl HttpServerBuilder {
     ///   But afterwards, a program of the same user that sets it can listen on the address as well, and take connections from
     ///   here.
     ///
-    /// Without `SO_REUSEPORT`, such as on Windows, `bind` fails with [`io::ErrorKind::Unsupported`].
+    /// Without `SO_REUSEPORT`, such as on Windows, several workers on one address fail with [`io::ErrorKind::Unsupported`].
     ///
     /// ```no_run
     /// # async fn run() -> std::io::Result<()> {

@@ -210,12 +210,10 @@ async fn introduced<S>(
 ) -> Option<(S, Arrival)> {
     let header = ready(io::Result::<Option<SocketAddr>>::Err(io::ErrorKind::Unsupported.into()));
     tokio::select! {
-        header = timeout_at(arrival.started + limits.handshake_timeout, header) => {
-            header.ok()?.ok()?;
-            Some((stream, arrival))
-        }
-        () = turned_away(&mut stop, arrival.started + limits.first_request_grace) => None,
-    }
+        header = timeout_at(arrival.started + limits.handshake_timeout, header) => header.ok()?.ok()?,
+        () = turned_away(&mut stop, arrival.started + limits.first_request_grace) => return None,
+    };
+    Some((stream, arrival))
 }
 
 /// Whether connections are secured by TLS.

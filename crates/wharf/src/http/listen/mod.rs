@@ -234,7 +234,8 @@ impl From<SocketAddr> for Listener {
     }
 }
 
-/// A socket that listens already. [`workers`](crate::HttpServerBuilder::workers) share it.
+/// A socket that listens already. [`workers`](crate::HttpServerBuilder::workers) share it. It is made non-blocking, and with it
+/// every clone of it.
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
         Self::of(Source::OpenTcp(listener))
@@ -242,7 +243,7 @@ impl From<TcpListener> for Listener {
 }
 
 /// A socket that listens already. [`workers`](crate::HttpServerBuilder::workers) share it, and its file stays when the server
-/// closes.
+/// closes. It is made non-blocking, and with it every clone of it.
 #[cfg(unix)]
 impl From<UnixListener> for Listener {
     fn from(listener: UnixListener) -> Self {

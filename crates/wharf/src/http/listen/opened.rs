@@ -33,7 +33,7 @@ pub(crate) struct Share {
 pub(super) enum Socket {
     Tcp(TcpListener),
     #[cfg(unix)]
-    Unix(UnixListener, Option<Arc<SocketFile>>),
+    Unix(Option<Arc<SocketFile>>, UnixListener),
 }
 
 impl Socket {
@@ -52,11 +52,11 @@ impl Socket {
         file: Option<SocketFile>,
         workers: usize,
     ) -> io::Result<Vec<Self>> {
-        let file = file.map(Arc::new);
         listener.set_nonblocking(true)?;
+        let file = file.map(Arc::new);
         let others = (1..workers).map(|_| listener.try_clone());
         let others = others.collect::<io::Result<Vec<_>>>()?;
-        Ok([listener].into_iter().chain(others).map(|listener| Self::Unix(listener, file.clone())).collect())
+        Ok([listener].into_iter().chain(others).map(|listener| Self::Unix(file.clone(), listener)).collect())
     }
 }
 
@@ -66,7 +66,7 @@ impl Share {
         let source = match self.socket {
             Socket::Tcp(listener) => Source::Tcp(tokio::net::TcpListener::from_std(listener)?),
             #[cfg(unix)]
-            Socket::Unix(listener, file) => {
+            Socket::Unix(file, listener) => {
                 let listener = tokio::net::UnixListener::from_std(listener)?;
                 Source::Unix(UnixSocket { _file: file, listener })
             }

@@ -21,25 +21,46 @@ pub(super) const PERMISSIONS: u32 = 0o660;
 
 /// Listens on a socket whose file is made here.
 pub(super) fn listen_on(path: &Path, permissions: u32) -> io::Result<(UnixListener, SocketFile)> {
-    // The system takes both for something else: a socket with a name that is no file's.
-    if path.as_os_str().is_empty() || path.as_os_str().as_bytes().contains(&0) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is empty, or has a NUL in it"));
-    }
-    let address = SockAddr::unix(path)?;
-    let socket = socket()?;
-    let bound = match socket.bind(&address) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            remove_stale(path, &address)?;
-            socket.bind(&address)
+    Bound::at(path)?.listen(permissions)
+}
+
+/// A socket that has its file, and that nobody can connect to yet.
+#[derive(Debug)]
+struct Bound {
+    file: SocketFile,
+    socket: Socket,
+}
+
+impl Bound {
+    fn at(path: &Path) -> io::Result<Self> {
+        // The system takes both for something else: a socket with a name that is no file's.
+        if path.as_os_str().is_empty() || path.as_os_str().as_bytes().contains(&0) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is empty, or has a NUL in it"));
         }
-        bound => bound,
-    };
-    bound?;
-    let file = SocketFile::at(path)?;
-    // Before it listens: until then nobody can connect.
-    fs::set_permissions(path, Permissions::from_mode(permissions))?;
-    socket.listen(super::BACKLOG)?;
-    Ok((socket.into(), file))
+        let address = SockAddr::unix(path)?;
+        let socket = socket()?;
+        let bound = match socket.bind(&address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                remove_stale(path, &address)?;
+                socket.bind(&address)
+            }
+            bound => bound,
+        };
+        bound?;
+        Ok(Self { file: SocketFile::at(path)?, socket })
+    }
+
+    fn listen(self, permissions: u32) -> io::Result<(UnixListener, SocketFile)> {
+        let Self { socket, file } = self;
+        // A server that began at the same time may have taken it for a stale one.
+        let have_it =
+            || if file.0.is_there() { Ok(()) } else { Err(io::Error::from(io::ErrorKind::AddrInUse)) };
+        have_it()?;
+        fs::set_permissions(&file.0.path, Permissions::from_mode(permissions))?;
+        socket.listen(super::BACKLOG)?;
+        have_it()?;
+        Ok((socket.into(), file))
+    }
 }
 
 fn socket() -> io::Result<Socket> {
@@ -83,16 +104,20 @@ impl FoundFile {
         Ok(Self { path: absolute(path)?, device: metadata.dev(), number: metadata.ino() })
     }
 
+    /// Whether its path still leads to it, and not to another.
+    fn is_there(&self) -> bool {
+        let now = fs::symlink_metadata(&self.path);
+        now.is_ok_and(|now| (now.dev(), now.ino()) == (self.device, self.number))
+    }
+
     fn remove(&self) -> io::Result<()> {
-        let now = fs::symlink_metadata(&self.path)?;
-        if (now.dev(), now.ino()) == (self.device, self.number) {
-            fs::remove_file(&self.path)?;
-        }
-        Ok(())
+        if self.is_there() { fs::remove_file(&self.path) } else { Ok(()) }
     }
 }
 
 /// The file of a socket that was made here: it is removed with this, unless it has been replaced.
+///
+/// It is to go before its socket: as long as that lives, no other file has the same number.
 #[derive(Debug)]
 pub(super) struct SocketFile(FoundFile);
 
@@ -110,8 +135,6 @@ impl Drop for SocketFile {
 }
 
 /// A Unix socket that is listened on, and its file if that goes with it.
-///
-/// The file first: as long as its socket lives, no other file has the same number.
 pub(crate) struct UnixSocket {
     pub(super) _file: Option<Arc<SocketFile>>,
     pub(super) listener: tokio::net::UnixListener,
@@ -131,5 +154,27 @@ impl IntoStream for UnixStream {}
 impl Transport for UnixStream {
     fn reset_on_drop(&mut self) {
         // A Unix socket has no reset of its own: its peer sees one where it has sent what nobody read.
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn of_two_servers_that_begin_at_once_one_has_the_socket_and_the_other_is_told() {
+        let path = std::env::temp_dir().join(format!("wharf-at-once-{}", std::process::id()));
+        let first = Bound::at(&path).unwrap();
+        // Nobody listens there yet.
+        let second = Bound::at(&path).unwrap();
+        let (second, _file) = second.listen(PERMISSIONS).unwrap();
+        // It neither changes nor removes what is not its own.
+        assert_eq!(first.listen(0o777).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, PERMISSIONS);
+        let client = UnixStream::connect(&path).unwrap();
+        assert!(second.accept().is_ok());
+        drop(client);
     }
 }
