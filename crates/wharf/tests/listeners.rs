@@ -181,8 +181,9 @@ async fn tls_is_spoken_over_a_unix_socket() {
 
     let folder = Folder::new();
     let certificates = certificates::Certificates::of_localhost();
-    let builder = HttpServer::builder().tls(certificates.server());
-    let _http = echoing(builder, [Listener::unix(folder.socket())]).await;
+    let proxied = folder.0.join("proxied");
+    let listeners = [Listener::unix(folder.socket()), Listener::unix(&proxied).proxy_protocol(true)];
+    let _http = echoing(HttpServer::builder().tls(certificates.server()), listeners).await;
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(certificates.root.as_bytes()).unwrap()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -192,10 +193,14 @@ async fn tls_is_spoken_over_a_unix_socket() {
         .with_no_client_auth();
     let connector = TlsConnector::from(Arc::new(config));
     for lines in ["", "Content-Length: 0\r\n"] {
-        let stream = UnixStream::connect(folder.socket()).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let secured = within(connector.connect(name, stream)).await.unwrap();
-        echoes_after(secured, handshake(lines)).await;
+        let plain = UnixStream::connect(folder.socket()).await.unwrap();
+        let mut behind_a_header = UnixStream::connect(&proxied).await.unwrap();
+        behind_a_header.write_all(OF_A_CLIENT.as_bytes()).await.unwrap();
+        for stream in [plain, behind_a_header] {
+            let name = ServerName::try_from("localhost").unwrap();
+            let secured = within(connector.connect(name, stream)).await.unwrap();
+            echoes_after(secured, handshake(lines)).await;
+        }
     }
 }
 
@@ -434,4 +439,42 @@ async fn nothing_to_listen_on_is_an_error_and_so_is_an_option_without_meaning() 
     let told = misplaced.get_ref().unwrap().downcast_ref::<ListenError>().unwrap();
     let option = told.source.get_ref().unwrap().downcast_ref::<wharf::ConfigError>().unwrap();
     assert_eq!(option.option, "reuse_port");
+}
+
+const OF_A_CLIENT: &str = "PROXY TCP4 192.0.2.7 192.0.2.1 4711 443\r\n";
+
+#[tokio::test]
+async fn behind_a_proxy_header_there_is_http_and_it_says_who_the_client_is() {
+    let folder = Folder::new();
+    let listeners =
+        [localhost(), Listener::unix(folder.socket())].map(|listener| listener.proxy_protocol(true));
+    let http = HttpServer::builder().listen(listeners).await.unwrap();
+    let server = Server::mounted(ServerConfig::default(), [&http]).unwrap();
+    let request = format!("{OF_A_CLIENT}{}", handshake(""));
+    let mut tcp = TcpStream::connect(http.local_addr()).await.unwrap();
+    tcp.write_all(request.as_bytes()).await.unwrap();
+    let mut unix = UnixStream::connect(folder.socket()).await.unwrap();
+    unix.write_all(request.as_bytes()).await.unwrap();
+    for _ in 0..2 {
+        let event = within(server.next_event()).await;
+        let Some(Event::Request(request)) = event else { panic!("{event:?}") };
+        assert_eq!(request.remote_address(), "192.0.2.7");
+    }
+}
+
+#[tokio::test]
+async fn where_a_proxy_header_is_expected_whoever_has_none_gets_no_answer() {
+    let timeout = std::time::Duration::from_millis(50);
+    let builder = HttpServer::builder().handshake_timeout(timeout);
+    let http = echoing(builder, [localhost().proxy_protocol(true), localhost()]).await;
+    for begin in [handshake(""), "PROXY".to_owned()] {
+        let mut client = TcpStream::connect(http.local_addr()).await.unwrap();
+        client.write_all(begin.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // An orderly end, or a reset where more was sent than was read.
+        let _ = within(client.read_to_end(&mut answer)).await;
+        assert_eq!(answer, b"");
+    }
+    // That of one listener is none of another's.
+    echoes_on(&http.local_addresses()[1]).await;
 }

@@ -1,15 +1,15 @@
 //! Takes connections in, whatever happens to any of them.
 
-use std::future::{poll_fn, ready};
+use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{self, Poll};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
+use tokio::io::AsyncRead;
 #[cfg(feature = "tls")]
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncWrite;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::yield_now;
@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use super::connection::end;
 use super::connection::serve;
 use super::limits::Limits;
+use super::proxy_protocol::read_proxy_header;
 use super::service::ErasedService;
 use super::upgrade::{Arrival, Mount};
 use super::{Phase, Terms, closing, turned_away};
@@ -190,7 +191,7 @@ async fn next<L: Accept>(
         if matches!(*stop.borrow(), Phase::Closing { .. }) {
             return Poll::Pending;
         }
-        let slot = task::ready!(acquire.as_mut().poll(cx)).ok();
+        let slot = ready!(acquire.as_mut().poll(cx)).ok();
         let accepted = accept.as_mut().poll(cx);
         if accepted.is_pending() {
             acquire.set(Arc::clone(slots).acquire_owned());
@@ -203,17 +204,20 @@ async fn next<L: Accept>(
 /// Reads the PROXY header with which each connection of its listener begins, before TLS and HTTP; it is part of the opening
 /// handshake's time. `None`: it has not come, and the connection is over.
 async fn introduced<S>(
-    stream: S,
+    mut stream: S,
     arrival: Arrival,
     limits: Limits,
     mut stop: watch::Receiver<Phase>,
-) -> Option<(S, Arrival)> {
-    let header = ready(io::Result::<Option<SocketAddr>>::Err(io::ErrorKind::Unsupported.into()));
-    tokio::select! {
+) -> Option<(S, Arrival)>
+where
+    S: AsyncRead + Unpin,
+{
+    let header = read_proxy_header(&mut stream);
+    let proxied = tokio::select! {
         header = timeout_at(arrival.started + limits.handshake_timeout, header) => header.ok()?.ok()?,
         () = turned_away(&mut stop, arrival.started + limits.first_request_grace) => return None,
     };
-    Some((stream, arrival))
+    Some((stream, Arrival { proxied, ..arrival }))
 }
 
 /// Whether connections are secured by TLS.

@@ -14,7 +14,6 @@ mod limits;
 mod listen;
 mod listener;
 mod opening;
-#[cfg_attr(not(test), expect(dead_code, reason = "no listener reads the header yet"))]
 pub(crate) mod proxy_protocol;
 pub(crate) mod request;
 pub(crate) mod service;
