@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::bench::Bench;
 use crate::connect::Connect;
 use crate::options::ServerOptions;
-use crate::serve::TlsOptions;
+use crate::serve::{Listen, Permissions, TlsOptions};
 
 /// Parses the program's arguments. Without a command, they are those of `serve`.
 ///
@@ -68,9 +68,22 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Address and port to listen on; port 0 lets the system choose one [default: 127.0.0.1:9001].
+    /// Where to listen: an address and a port, where 0 lets the system choose one; unix:PATH; or the sockets that systemd or
+    /// another parent passes on, inherited or inherited:NAME; may be given several times [default: 127.0.0.1:9001].
     #[arg(long, value_name = "ADDRESS")]
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) listen: Vec<Listen>,
+
+    /// Permissions of the files of Unix sockets: who may connect, in octal [default: 660].
+    #[arg(long, value_name = "MODE")]
+    pub(crate) unix_permissions: Option<Permissions>,
+
+    /// Let other programs of the same user that say so, too, listen on the same addresses and ports [default: false].
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) reuse_port: Option<bool>,
+
+    /// Take the client's address from a PROXY header, version 1 or 2, with which every connection must begin [default: false].
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) proxy_protocol: Option<bool>,
 
     /// How long connections may take to close when the program is told to stop [default: 10s].
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
@@ -88,7 +101,7 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
+    pub(crate) const LISTEN: Listen = Listen::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001));
     pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 }
 
@@ -118,7 +131,7 @@ mod tests {
     fn without_a_command_the_arguments_are_those_of_serve() {
         let program = Program::try_parse_from(["wharf", "--listen", "127.0.0.1:0"]).unwrap();
         assert!(program.command.is_none());
-        assert_eq!(program.serve.listen.map(|address| address.port()), Some(0));
+        assert_eq!(program.serve.listen, ["127.0.0.1:0".parse().unwrap()]);
     }
 
     #[test]
@@ -128,6 +141,10 @@ mod tests {
             &["wharf", "--keepalive", "perhaps"],
             &["wharf", "--listen"],
             &["wharf", "serve", "--keepalive-interval", "soon"],
+            &["wharf", "--listen", "unix:"],
+            &["wharf", "--listen", "here"],
+            &["wharf", "--unix-permissions", "rw"],
+            &["wharf", "--reuse-port", "--reuse-port=perhaps"],
         ] {
             let error = Program::try_parse_from(arguments).unwrap_err().to_string();
             let line = in_one_line(&error);

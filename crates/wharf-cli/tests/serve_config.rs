@@ -2,28 +2,20 @@
 
 mod serving;
 
-use std::net::TcpStream;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::Duration;
 
 use serving::{Serving, file};
 
 fn wharf(config: &Path, flags: &[&str]) -> Command {
-    let mut command = serving::serve();
-    command.arg("--config").arg(config).args(flags);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
+    command.args(["serve", "--config"]).arg(config).args(flags);
     command
 }
 
-fn start(config: &Path, flags: &[&str]) -> Serving {
+fn serving(config: &Path, flags: &[&str]) -> Serving {
     Serving::start(wharf(config, flags))
-}
-
-/// The first bytes of the echo endpoint's answer to one text.
-fn answer_to(text: &str, len: usize, serving: &Serving) -> Vec<u8> {
-    let mut stream = TcpStream::connect(&serving.address).expect("it listens");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a live socket");
-    serving::answer_to(text, len, &mut stream)
 }
 
 #[cfg(target_os = "linux")]
@@ -31,12 +23,11 @@ fn answer_to(text: &str, len: usize, serving: &Serving) -> Vec<u8> {
 fn workers_serve_the_endpoints_of_the_program() {
     let config = file("workers.toml", "listen = \"127.0.0.1:0\"\nworkers = 2\n");
     for (flags, expected) in [(&[][..], 2), (&["--workers=3"], 3)] {
-        let serving = start(&config, flags);
-        let threads = std::fs::read_dir(format!("/proc/{}/task", serving.id())).expect("it runs");
-        let names =
-            threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok());
+        let serving = serving(&config, flags);
+        let threads = fs::read_dir(format!("/proc/{}/task", serving.id())).expect("it runs");
+        let names = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("comm")).ok());
         assert_eq!(names.filter(|name| name.starts_with("wharf-worker-")).count(), expected);
-        assert_eq!(answer_to("abc", 5, &serving), b"\x81\x03abc");
+        assert_eq!(serving.answer_to("abc", 5), b"\x81\x03abc");
     }
 }
 
@@ -45,17 +36,17 @@ const CLOSE_1009: &[u8] = &[0x03, 0xf1];
 #[test]
 fn o19_3_a_file_with_the_references_names_is_gone_by() {
     let config = file("reference.json", r#"{"listen": "127.0.0.1:0", "maxReceivedFrameSize": 3}"#);
-    let serving = start(&config, &[]);
-    assert_eq!(answer_to("abc", 5, &serving), b"\x81\x03abc");
-    assert_eq!(answer_to("abcd", 4, &serving)[2..], *CLOSE_1009);
+    let serving = serving(&config, &[]);
+    assert_eq!(serving.answer_to("abc", 5), b"\x81\x03abc");
+    assert_eq!(serving.answer_to("abcd", 4)[2..], *CLOSE_1009);
 }
 
 #[test]
 fn flags_win_over_the_file() {
     let config = file("flags.toml", "listen = \"127.0.0.1:0\"\nmax_received_frame_size = 3\n");
-    let serving = start(&config, &["--max-received-frame-size=4"]);
-    assert_eq!(answer_to("abcd", 6, &serving), b"\x81\x04abcd");
-    assert_eq!(answer_to("abcde", 4, &serving)[2..], *CLOSE_1009);
+    let serving = serving(&config, &["--max-received-frame-size=4"]);
+    assert_eq!(serving.answer_to("abcd", 6), b"\x81\x04abcd");
+    assert_eq!(serving.answer_to("abcde", 4)[2..], *CLOSE_1009);
 }
 
 #[test]

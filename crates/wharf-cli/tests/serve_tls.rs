@@ -11,8 +11,9 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use serving::{Serving, answer_to, file, serve};
+use serving::{Serving, answer_on, file, serve};
 use wharf::ClientTls;
 use wharf::rustls::pki_types::pem::PemObject;
 use wharf::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -113,7 +114,7 @@ fn each_name_has_its_certificate_and_the_endpoints_answer() {
     for (host, expected) in [("one.example", &one), ("a.two.example", &two), ("three.example", &one)] {
         let mut stream = connect(&serving, host, trusting());
         assert_eq!(stream.conn.peer_certificates().unwrap()[0], expected.der(), "{host}");
-        assert_eq!(answer_to("abc", 5, &mut stream), b"\x81\x03abc");
+        assert_eq!(answer_on(&mut stream, "abc", 5).unwrap(), b"\x81\x03abc");
     }
 }
 
@@ -142,7 +143,7 @@ fn a_certificate_that_the_program_made_is_the_one_of_the_fingerprint_that_it_tol
     let digest = ring::digest::digest(&ring::digest::SHA256, &certificate);
     let expected: Vec<_> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
     assert_eq!(fingerprint, expected.join(":"));
-    assert_eq!(answer_to("abc", 5, &mut stream), b"\x81\x03abc");
+    assert_eq!(answer_on(&mut stream, "abc", 5).unwrap(), b"\x81\x03abc");
 
     // Whoever believes it, finds each of its names in it.
     let mut roots = wharf::rustls::RootCertStore::empty();
@@ -167,7 +168,7 @@ fn the_signal_hup_has_the_files_read_again_and_what_came_of_it_is_told() {
     assert_eq!(shown(&serving, "one.example"), first);
 
     fs::write(&before.key, "nothing").unwrap();
-    serving.signal("HUP");
+    serving.signal(Signal::SIGHUP);
     let expected = format!(
         "wharf: the certificates stay as they were: {}: there is no private key in it",
         before.key.display()
@@ -176,10 +177,10 @@ fn the_signal_hup_has_the_files_read_again_and_what_came_of_it_is_told() {
     assert_eq!(shown(&serving, "one.example"), first);
 
     before.replace_with(&after);
-    serving.signal("HUP");
+    serving.signal(Signal::SIGHUP);
     assert_eq!(serving.error_line(), "wharf: the certificates were read again");
     assert_eq!(shown(&serving, "one.example"), second);
-    assert_eq!(answer_to("abc", 5, &mut live), b"\x81\x03abc");
+    assert_eq!(answer_on(&mut live, "abc", 5).unwrap(), b"\x81\x03abc");
 }
 
 #[test]
@@ -206,10 +207,10 @@ fn clients_without_a_certificate_are_served_where_that_is_optional_only() {
         arguments.extend(whether.iter().flat_map(|whether| ["--tls-client-certificates", whether]));
         let serving = Serving::start(wharf(&arguments));
         let mut stream = connect(&serving, "one.example", known.clone());
-        assert_eq!(answer_to("abc", 5, &mut stream), b"\x81\x03abc");
+        assert_eq!(answer_on(&mut stream, "abc", 5).unwrap(), b"\x81\x03abc");
         let mut stream = connect(&serving, "one.example", trusting());
         if whether == Some("optional") {
-            assert_eq!(answer_to("abc", 5, &mut stream), b"\x81\x03abc");
+            assert_eq!(answer_on(&mut stream, "abc", 5).unwrap(), b"\x81\x03abc");
         } else {
             let error = std::io::Read::read(&mut stream, &mut [0]).unwrap_err();
             assert!(error.to_string().contains("CertificateRequired"), "{error}");

@@ -2,6 +2,7 @@
 
 mod chat;
 mod echo;
+mod listen;
 mod live;
 mod page;
 mod settings;
@@ -9,6 +10,7 @@ mod tls;
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use wharf::{Accept, CloseCode, Event, HttpServer, Rejection, Request, Server};
@@ -16,6 +18,7 @@ use wharf::{Accept, CloseCode, Event, HttpServer, Rejection, Request, Server};
 use crate::args::Serve;
 use chat::Chat;
 use echo::Echo;
+pub(crate) use listen::{Listen, Permissions};
 use live::Live;
 use settings::Settings;
 use tls::Tls;
@@ -26,9 +29,9 @@ pub(crate) use tls::TlsOptions;
 /// # Errors
 /// In one line, what kept it from serving.
 pub(crate) async fn run(args: Serve) -> Result<(), String> {
-    let Settings { listen, shutdown_timeout, workers, tls, server: config } = Settings::read(&args)?;
+    let Settings { listening, shutdown_timeout, workers, tls, server: config } = Settings::read(&args)?;
     let mut signals = StopSignals::new().map_err(|error| format!("cannot listen to signals: {error}"))?;
-    let tls = tls.map(|settings| Tls::open(settings, listen)).transpose()?;
+    let tls = tls.map(|settings| Tls::open(settings, listening.ips())).transpose()?;
     let server = Server::new(config.clone());
     let mut http = HttpServer::builder();
     if let Some(workers) = workers {
@@ -42,16 +45,20 @@ pub(crate) async fn run(args: Serve) -> Result<(), String> {
         .handshake_timeout(config.handshake_timeout)
         .close_timeout(config.close_timeout)
         .write_timeout(config.write_timeout)
-        .shutdown_timeout(shutdown_timeout)
-        .bind(listen)
+        // What is left of the time is for the connections that come of it.
+        .shutdown_timeout(shutdown_timeout / 2)
+        .wait_for_mount(true)
+        .listen(listening.listeners()?)
         .await
-        .map_err(|error| format!("cannot listen on {listen}: {}", in_words(&error)))?;
+        .map_err(|error| listen::failure(&error))?;
     server.mount([&http]).map_err(|error| error.to_string())?;
     let endpoints = Endpoints::new(&server);
     let counting = tokio::spawn(endpoints.live.clone().count_every_second());
     let scheme = if tls.is_some() { "https" } else { "http" };
-    // The line may go into a pipe whose reader left; that is no reason not to serve.
-    let _ = writeln!(io::stdout(), "wharf: serving {scheme}://{}/", http.local_addr());
+    for address in http.local_addresses() {
+        // The line may go into a pipe whose reader left; that is no reason not to serve.
+        let _ = writeln!(io::stdout(), "wharf: serving {}", listen::shown(scheme, address));
+    }
     if let Some(fingerprint) = tls.as_ref().and_then(|tls| tls.fingerprint.as_deref()) {
         let _ = writeln!(io::stdout(), "wharf: its certificate has the SHA-256 fingerprint {fingerprint}");
     }
@@ -60,16 +67,31 @@ pub(crate) async fn run(args: Serve) -> Result<(), String> {
     let serving = tokio::spawn(serve(server.clone(), endpoints));
     signals.next().await;
     tokio::select! {
-        () = server.shut_down(CloseCode::GOING_AWAY, shutdown_timeout) => {}
+        () = stop(&http, &server, shutdown_timeout) => {}
         // Told twice: whoever asks does not want to wait.
         () = signals.next() => return Err("stopped before all connections had closed".to_owned()),
     }
-    http.shut_down().await;
     counting.abort();
     if let Some(keeping) = keeping {
         keeping.abort();
     }
     serving.await.map_err(|error| format!("the server failed: {error}"))
+}
+
+/// Ends both servers, so that a proxy that has others to turn to need not refuse anybody.
+///
+/// First nobody new is taken: whoever comes now finds the port closed, and that is what a proxy tries again elsewhere. A
+/// handshake that has begun is answered by the server while it is still there, since a refusal would go to the client.
+async fn stop(http: &HttpServer, server: &Server, timeout: Duration) {
+    let began = Instant::now();
+    http.close();
+    // Not kept waiting for whoever lets HTTP wait.
+    for connection in server.connections() {
+        // Refused only for a code that cannot be sent.
+        let _ = connection.close(CloseCode::GOING_AWAY, None);
+    }
+    http.shut_down().await;
+    server.shut_down(CloseCode::GOING_AWAY, timeout.saturating_sub(began.elapsed())).await;
 }
 
 /// What a path leads to.
@@ -136,14 +158,5 @@ impl StopSignals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
-    }
-}
-
-fn in_words(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
-        io::ErrorKind::PermissionDenied => "not permitted".to_owned(),
-        _ => error.to_string(),
     }
 }

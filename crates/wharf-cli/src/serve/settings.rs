@@ -1,6 +1,5 @@
 //! What `wharf serve` goes by: its flags, then its file, then the defaults.
 
-use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::Path;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use wharf::ServerConfig;
 
+use super::listen::{Listen, Listening, Permissions, Places};
 use super::tls::{OptionName, Source, TlsOptions, TlsSettings};
 use crate::args::Serve;
 use crate::options::flag;
@@ -18,7 +18,7 @@ use crate::options::flag;
 /// Everything that is to be known before it serves.
 #[derive(Debug, PartialEq)]
 pub(super) struct Settings {
-    pub(super) listen: SocketAddr,
+    pub(super) listening: Listening,
     pub(super) shutdown_timeout: Duration,
     pub(super) workers: Option<NonZero<usize>>,
     /// `None`: it serves without TLS.
@@ -45,12 +45,32 @@ impl Settings {
                 Some(_) | None => error.to_string().replacen(error.option, &flag(error.option), 1),
             });
         }
+        let listening = Listening {
+            on: match (args.listen.as_slice(), said.listen) {
+                ([], None) => vec![Serve::LISTEN],
+                ([], Some(said)) => said,
+                (given, _) => given.to_vec(),
+            },
+            unix_permissions: args.unix_permissions.or(said.unix_permissions),
+            reuse_port: args.reuse_port.or(said.reuse_port).unwrap_or(false),
+            proxy_protocol: args.proxy_protocol.or(said.proxy_protocol).unwrap_or(false),
+        };
+        if let Some((option, why)) = listening.misplaced() {
+            let is_given = match option {
+                "reuse_port" => args.reuse_port.is_some(),
+                _ => args.unix_permissions.is_some(),
+            };
+            return Err(match file {
+                Some(file) if !is_given => file.blame(option, &format!("{option} {why}")),
+                Some(_) | None => format!("{} {why}", flag(option)),
+            });
+        }
         let tls = args.tls.over(&said.tls).map_err(|error| match (error.source, file) {
             (Source::File, Some(file)) => file.blame(error.option.text(), &error.message),
             _ => error.message,
         })?;
         Ok(Self {
-            listen: args.listen.or(said.listen).unwrap_or(Serve::LISTEN),
+            listening,
             shutdown_timeout: args
                 .shutdown_timeout
                 .or(said.shutdown_timeout)
@@ -90,8 +110,8 @@ impl<'a> File<'a> {
         }
     }
 
-    /// What is wrong about an option, with the line that names it.
-    fn blame(&self, option: &str, error: &impl fmt::Display) -> String {
+    /// What is wrong with an option's value, with the line that names it.
+    fn blame(&self, option: &str, error: &dyn fmt::Display) -> String {
         let name = self.path.display();
         match line_naming(&self.text, option) {
             Some(line) => format!("{name}:{line}: {error}"),
@@ -183,7 +203,10 @@ fn in_camel_case(option: &str) -> String {
 /// What a file says: the options of the server, and those of the program beside them.
 #[derive(Clone, Debug, Default)]
 struct Options {
-    listen: Option<SocketAddr>,
+    listen: Option<Vec<Listen>>,
+    unix_permissions: Option<Permissions>,
+    reuse_port: Option<bool>,
+    proxy_protocol: Option<bool>,
     shutdown_timeout: Option<Duration>,
     workers: Option<NonZero<usize>>,
     tls: TlsOptions,
@@ -242,36 +265,46 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for ServersPart<'_, A> {
 
 impl<'de, A: MapAccess<'de>> ServersPart<'_, A> {
     fn read(&mut self, own: Own) -> Result<(), A::Error> {
+        let Self { map, own: options } = self;
         match own {
-            Own::Listen if self.own.listen.is_some() => Err(de::Error::duplicate_field("listen")),
-            Own::Listen => {
-                let Listen(address) = self.map.next_value()?;
-                self.own.listen = Some(address);
-                Ok(())
+            Own::Listen => once(map, "listen", &mut options.listen, |Places(places)| places),
+            Own::UnixPermissions => {
+                once(map, "unix_permissions", &mut options.unix_permissions, |Octal(permissions)| permissions)
             }
-            Own::ShutdownTimeout if self.own.shutdown_timeout.is_some() => {
-                Err(de::Error::duplicate_field("shutdown_timeout"))
+            Own::ReusePort => once(map, "reuse_port", &mut options.reuse_port, |reuse| reuse),
+            Own::ProxyProtocol => {
+                once(map, "proxy_protocol", &mut options.proxy_protocol, |expected| expected)
             }
             Own::ShutdownTimeout => {
-                let ShutdownTimeout(time) = self.map.next_value()?;
-                self.own.shutdown_timeout = Some(time);
-                Ok(())
+                once(map, "shutdown_timeout", &mut options.shutdown_timeout, |ShutdownTimeout(time)| time)
             }
-            Own::Workers if self.own.workers.is_some() => Err(de::Error::duplicate_field("workers")),
-            Own::Workers => {
-                let Workers(count) = self.map.next_value()?;
-                self.own.workers = Some(count);
-                Ok(())
-            }
-            Own::Tls(option) => self.own.tls.read(option, &mut self.map),
+            Own::Workers => once(map, "workers", &mut options.workers, |Workers(count)| count),
+            Own::Tls(option) => options.tls.read(option, map),
         }
     }
+}
+
+/// Reads the value of an option that has none yet.
+fn once<'de, A: MapAccess<'de>, W: Deserialize<'de>, T>(
+    map: &mut A,
+    name: &'static str,
+    option: &mut Option<T>,
+    meant: impl FnOnce(W) -> T,
+) -> Result<(), A::Error> {
+    if option.is_some() {
+        return Err(de::Error::duplicate_field(name));
+    }
+    *option = Some(meant(map.next_value()?));
+    Ok(())
 }
 
 /// An option of the program's own.
 #[derive(Clone, Copy, Debug)]
 enum Own {
     Listen,
+    UnixPermissions,
+    ReusePort,
+    ProxyProtocol,
     ShutdownTimeout,
     Workers,
     Tls(OptionName),
@@ -303,6 +336,9 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for NameOf<S> {
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
         match text {
             "listen" => Ok(Name::Own(Own::Listen, self.0)),
+            "unix_permissions" => Ok(Name::Own(Own::UnixPermissions, self.0)),
+            "reuse_port" => Ok(Name::Own(Own::ReusePort, self.0)),
+            "proxy_protocol" => Ok(Name::Own(Own::ProxyProtocol, self.0)),
             "shutdown_timeout" => Ok(Name::Own(Own::ShutdownTimeout, self.0)),
             "workers" => Ok(Name::Own(Own::Workers, self.0)),
             _ => match OptionName::of(text) {
@@ -313,19 +349,17 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for NameOf<S> {
     }
 }
 
-/// An address and a port.
+/// Permissions, as `chmod` has them.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
-struct Listen(SocketAddr);
+struct Octal(Permissions);
 
-impl TryFrom<String> for Listen {
+impl TryFrom<String> for Octal {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let address = text.parse().map(Self);
-        address.map_err(|_| {
-            format!("listen is {text:?}, but must be an address and a port, such as 127.0.0.1:9001")
-        })
+        let permissions = text.parse().map(Self);
+        permissions.map_err(|expected| format!("unix_permissions is {text:?}: {expected}"))
     }
 }
 

@@ -20,6 +20,12 @@ fn settings(name: &str, text: &str, arguments: &[&str]) -> Result<Settings, Stri
     Settings::of(&flags(arguments), Some(&file))
 }
 
+/// Listening there, and no more said of it.
+fn on(places: &[&str]) -> Listening {
+    let on = places.iter().map(|place| place.parse().unwrap()).collect();
+    Listening { on, unix_permissions: None, reuse_port: false, proxy_protocol: false }
+}
+
 fn refusal(name: &str, text: &str) -> String {
     settings(name, text, &[]).unwrap_err()
 }
@@ -27,7 +33,7 @@ fn refusal(name: &str, text: &str) -> String {
 #[test]
 fn without_file_and_flags_the_settings_are_the_defaults() {
     let settings = Settings::read(&flags(&[])).unwrap();
-    assert_eq!(settings.listen, "127.0.0.1:9001".parse().unwrap());
+    assert_eq!(settings.listening, on(&["127.0.0.1:9001"]));
     assert_eq!(settings.shutdown_timeout, Duration::from_secs(10));
     assert_eq!(settings.workers, None);
     assert_eq!(settings.tls, None);
@@ -37,7 +43,7 @@ fn without_file_and_flags_the_settings_are_the_defaults() {
 #[test]
 fn a_file_says_the_options_of_the_server_and_of_the_program() {
     let expected = Settings {
-        listen: "[::1]:0".parse().unwrap(),
+        listening: on(&["[::1]:0"]),
         shutdown_timeout: Duration::from_secs(90),
         workers: NonZero::new(3),
         tls: None,
@@ -68,7 +74,7 @@ fn flags_win_over_the_file() {
         "--workers=2",
     ];
     let expected = Settings {
-        listen: "[::1]:2".parse().unwrap(),
+        listening: on(&["[::1]:2"]),
         shutdown_timeout: Duration::from_secs(2),
         workers: NonZero::new(2),
         tls: None,
@@ -93,11 +99,15 @@ fn o19_2_an_unknown_name_is_told_with_file_and_line_and_the_nearest() {
 #[test]
 fn what_is_wrong_in_a_file_is_one_line_that_names_file_line_and_option() {
     for (name, text, expected) in [
-        ("a.toml", "\nlisten = 9001", "a.toml:2: invalid type: integer `9001`, expected a string"),
+        (
+            "a.toml",
+            "\nlisten = 9001",
+            "a.toml:2: invalid type: integer `9001`, expected a string or a list of strings",
+        ),
         (
             "a.toml",
             "\n\nlisten = \"here\"",
-            "a.toml:3: listen is \"here\", but must be an address and a port, such as 127.0.0.1:9001",
+            "a.toml:3: listen is \"here\": expected an address and a port, such as 127.0.0.1:9001, unix:PATH, inherited or inherited:NAME",
         ),
         (
             "a.json",
@@ -108,6 +118,23 @@ fn what_is_wrong_in_a_file_is_one_line_that_names_file_line_and_option() {
             "a.json",
             "{\"listen\": \"[::1]:1\",\n\"listen\": \"[::1]:1\"}",
             "a.json:2: duplicate field `listen`",
+        ),
+        ("a.toml", "listen = []", "a.toml:1: listen is an empty list, but must have one entry or more"),
+        (
+            "a.json",
+            "{\"listen\": [\"[::1]:1\",\n\"unix:\"]}",
+            "a.json:2: listen is \"unix:\": expected a path behind unix:",
+        ),
+        (
+            "a.toml",
+            "unix_permissions = \"rw\"",
+            "a.toml:1: unix_permissions is \"rw\": expected an octal number from 0 to 777, such as 660",
+        ),
+        ("a.toml", "\nunix_permissions = 660", "a.toml:2: invalid type: integer `660`, expected a string"),
+        (
+            "a.toml",
+            "listen = \"unix:a\"\nreuse_port = true",
+            "a.toml:2: reuse_port is for an address and a port, and there is none to listen on",
         ),
         ("a.toml", "\nworkers = 0", "a.toml:2: workers is 0, but must be at least 1"),
         ("a.toml", "keepalive = yes", "a.toml:1: "),
@@ -159,6 +186,41 @@ fn a_meaningless_value_is_blamed_on_the_flag_that_it_came_with() {
     assert!(settings("a.toml", text, &["--max-connections=1"]).is_ok());
     let message = Settings::read(&flags(&["--keepalive-interval=0s"])).unwrap_err();
     assert_eq!(message, "--keepalive-interval is 0ns, but must be longer than 0");
+}
+
+#[test]
+fn all_that_is_listened_on_is_said_in_a_file_or_in_flags() {
+    let text = "listen = [\"unix:/a\", \"[::1]:1\"]\nunix_permissions = \"600\"\nreuse_port = true\n\
+                proxy_protocol = true\n";
+    let expected = Listening {
+        unix_permissions: Some(Permissions(0o600)),
+        reuse_port: true,
+        proxy_protocol: true,
+        ..on(&["unix:/a", "[::1]:1"])
+    };
+    assert_eq!(settings("a.toml", text, &[]).unwrap().listening, expected);
+    let arguments = [
+        "--listen=unix:/b",
+        "--listen=inherited",
+        "--unix-permissions=666",
+        "--reuse-port=false",
+        "--proxy-protocol=false",
+    ];
+    let expected = Listening { unix_permissions: Some(Permissions(0o666)), ..on(&["unix:/b", "inherited"]) };
+    assert_eq!(settings("a.toml", text, &arguments).unwrap().listening, expected);
+    let arguments = ["--listen=[::1]:0", "--reuse-port", "--proxy-protocol"];
+    let expected = Listening { reuse_port: true, proxy_protocol: true, ..on(&["[::1]:0"]) };
+    assert_eq!(Settings::read(&flags(&arguments)).unwrap().listening, expected);
+}
+
+#[test]
+fn an_option_of_listeners_that_are_not_there_is_blamed_on_its_flag_or_the_file() {
+    let message = Settings::read(&flags(&["--unix-permissions=600"])).unwrap_err();
+    assert_eq!(message, "--unix-permissions is for unix:PATH, and there is none to listen on");
+    let message = settings("a.toml", "listen = \"unix:/a\"", &["--reuse-port"]).unwrap_err();
+    assert_eq!(message, "--reuse-port is for an address and a port, and there is none to listen on");
+    let message = settings("a.toml", "\nreuse_port = true", &["--listen=inherited"]).unwrap_err();
+    assert_eq!(message, "a.toml:2: reuse_port is for an address and a port, and there is none to listen on");
 }
 
 #[test]

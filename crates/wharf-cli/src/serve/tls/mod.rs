@@ -4,7 +4,7 @@ mod options;
 mod self_signed;
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,11 +41,11 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// Reads the files, or makes a certificate for a server that listens on `listen`.
+    /// Reads the files, or makes a certificate for a server that listens on these addresses.
     ///
     /// # Errors
     /// In one line, what is wrong with which file.
-    pub(super) fn open(settings: TlsSettings, listen: SocketAddr) -> Result<Self, String> {
+    pub(super) fn open(settings: TlsSettings, listen: impl Iterator<Item = IpAddr>) -> Result<Self, String> {
         let has_files = matches!(settings.identity, Identity::Files(_)) || settings.clients.is_some();
         let mut builder = ServerTls::builder();
         let mut fingerprint = None;
@@ -56,7 +56,7 @@ impl Tls {
                 }
             }
             Identity::SelfSigned => {
-                let made = SelfSigned::make(listen.ip())
+                let made = SelfSigned::make(listen)
                     .map_err(|error| format!("cannot make a certificate: {error}"))?;
                 builder = builder.certificate(made.certificate, made.key);
                 fingerprint = Some(made.fingerprint);

@@ -17,11 +17,11 @@ pub(super) struct SelfSigned {
 }
 
 impl SelfSigned {
-    /// For `localhost`, its addresses, and the one that is listened on.
+    /// For `localhost`, its addresses, and those that are listened on.
     ///
     /// # Errors
     /// There is no randomness.
-    pub(super) fn make(listen: IpAddr) -> Result<Self, rcgen::Error> {
+    pub(super) fn make(listen: impl Iterator<Item = IpAddr>) -> Result<Self, rcgen::Error> {
         let mut params = CertificateParams::new(names(listen))?;
         params.distinguished_name.push(DnType::CommonName, "wharf, self-signed");
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -40,10 +40,12 @@ impl SelfSigned {
     }
 }
 
-fn names(listen: IpAddr) -> Vec<String> {
+fn names(listen: impl Iterator<Item = IpAddr>) -> Vec<String> {
     let mut addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-    if !listen.is_unspecified() && !addresses.contains(&listen) {
-        addresses.push(listen);
+    for ip in listen {
+        if !ip.is_unspecified() && !addresses.contains(&ip) {
+            addresses.push(ip);
+        }
     }
     let mut names = vec!["localhost".to_owned()];
     names.extend(addresses.iter().map(IpAddr::to_string));
@@ -72,7 +74,7 @@ mod tests {
             ("192.0.2.7", &["127.0.0.1", "::1", "192.0.2.7"]),
             ("::", &["127.0.0.1", "::1"]),
         ] {
-            assert_eq!(names(listen.parse().unwrap())[1..], *expected, "{listen}");
+            assert_eq!(names([listen.parse().unwrap()].into_iter())[1..], *expected, "{listen}");
         }
     }
 
