@@ -294,6 +294,22 @@ async fn websockets_outlive_the_http_server_and_ordinary_requests_end_with_it() 
 }
 
 #[tokio::test]
+async fn a_handshake_on_its_way_as_the_http_server_closed_becomes_a_websocket_that_outlives_it() {
+    let builder = HttpServer::builder().close_timeout(Duration::from_millis(50));
+    let http = builder.bind("127.0.0.1:0").await.unwrap();
+    let server = Server::mounted(ServerConfig::default(), [&http]).unwrap();
+    let site = Site::of(http, server);
+    let mut http2 = connect(&site.http).await;
+
+    // Nothing is awaited in between, so that neither has heard of the other.
+    site.http.close();
+    let (mut client, connection) = open(&site, &mut http2).await;
+    within(site.http.shut_down()).await;
+    client.send([text("hello")]).await;
+    assert_eq!(within(connection.recv()).await, Some("hello".into()));
+}
+
+#[tokio::test]
 async fn a_client_that_keeps_on_resetting_its_requests_loses_the_connection() {
     // CVE-2023-44487
     let site = Site::open().await;

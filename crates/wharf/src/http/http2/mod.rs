@@ -91,30 +91,30 @@ pub(super) async fn serve<S: IntoStream>(
     };
 
     connection.as_mut().graceful_shutdown();
-    while counts.borrow_and_update().requests > 0 {
+    let farewell = deadline.min(Instant::now() + limits.close_timeout);
+    let mut are_dropped = false;
+    loop {
+        // Each time anew: what the client had sent before it was told comes later, and can become a WebSocket.
+        let streams_now = *counts.borrow_and_update();
+        let asks = streams_now.requests > 0 && !are_dropped;
+        if !asks && streams_now.upgraded > 0 {
+            let resident = ResidentTask::here();
+            tokio::spawn(async move {
+                let _ = connection.await;
+                drop(resident);
+            });
+            return;
+        }
         tokio::select! {
             biased;
             _ = &mut connection => return,
             _ = counts.changed() => {}
-            () = sleep_until(deadline) => {
+            () = sleep_until(deadline), if asks => {
                 streams.drop_requests();
-                break;
+                are_dropped = true;
             }
+            () = sleep_until(farewell), if !asks => return,
         }
-    }
-    if counts.borrow().upgraded > 0 {
-        let resident = ResidentTask::here();
-        tokio::spawn(async move {
-            let _ = connection.await;
-            drop(resident);
-        });
-        return;
-    }
-    let farewell = deadline.min(Instant::now() + limits.close_timeout);
-    tokio::select! {
-        biased;
-        _ = &mut connection => {}
-        () = sleep_until(farewell) => {}
     }
 }
 
