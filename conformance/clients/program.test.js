@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { startWharf } from "../wharf.mjs";
 import { clients } from "./clients.js";
-import { unread } from "./raw.js";
+import { HANDSHAKE, halfOpen, head, unread } from "./raw.js";
 
 /** Runs the program to its end: its status and what it printed. */
 function run(...args) {
@@ -123,6 +123,31 @@ test("told to stop a second time, it waits for nobody", async () => {
   process.kill(wharf.process, "SIGTERM");
   assert.deepEqual(await ending, { status: 2, signal: null });
   socket.destroy();
+});
+
+test("told to stop, it answers a handshake that has begun, and closes what comes of it", async () => {
+  const wharf = await startWharf();
+  const begun = halfOpen(wharf.port);
+  const [line, ...rest] = head("GET /echo HTTP/1.1", HANDSHAKE).split("\r\n");
+  begun.write(line);
+  await once(begun, "connect");
+  const other = await clients[0].connect(`${wharf.socketUrl}echo`);
+  other.send("hello");
+  assert.equal(await other.next(), "hello");
+
+  const ending = wharf.end();
+  assert.equal((await other.closed).code, 1001, "the signal has arrived, and who is connected need not wait");
+  begun.write(`\r\n${rest.join("\r\n")}`);
+  let answer = Buffer.alloc(0);
+  while (!/\r\n\r\n.{4}/s.test(answer.toString("latin1"))) {
+    const [chunk] = await once(begun, "data");
+    answer = Buffer.concat([answer, chunk]);
+  }
+  assert.match(answer.toString("latin1"), /^HTTP\/1\.1 101 /);
+  const close = answer.subarray(answer.indexOf("\r\n\r\n") + 4);
+  assert.deepEqual([close[0], close.readUInt16BE(2)], [0x88, 1001]);
+  begun.destroy();
+  assert.deepEqual(await ending, { status: 0, signal: null });
 });
 
 test("a client that never answers the Close is waited for no longer than the deadline", async () => {
