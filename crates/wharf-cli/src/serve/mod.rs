@@ -7,6 +7,7 @@ mod live;
 mod page;
 mod settings;
 mod tls;
+mod whoami;
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use live::Live;
 use settings::Settings;
 use tls::Tls;
 pub(crate) use tls::TlsOptions;
+use whoami::Whoami;
 
 /// Serves until the program is told to stop.
 ///
@@ -118,8 +120,12 @@ impl Endpoints {
             "/echo" => drop(request.accept_with(accept, Echo::new(traffic))),
             "/chat" => drop(request.accept_with(accept, self.chat.clone().member(traffic))),
             "/live" => drop(request.accept_with(accept, self.live.clone().watcher())),
+            "/whoami" => {
+                let whoami = Whoami::new(&request, traffic);
+                drop(request.accept_with(accept, whoami));
+            }
             _ => {
-                let reason = "No such endpoint: there are /echo, /chat and /live.";
+                let reason = "No such endpoint: there are /echo, /chat, /live and /whoami.";
                 drop(request.reject(Rejection::new(404).reason(reason)));
             }
         }
