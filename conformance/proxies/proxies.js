@@ -13,6 +13,10 @@ export const TLS_BIND = "bind :443 ssl crt /etc/haproxy/wharf.pem alpn h2,http/1
 /** What the lines of servers have at their end where HAProxy speaks HTTP/2 with wharf. */
 export const HTTP2 = "proto h2 ws h2";
 
+/** Where it tells the client's address by the PROXY protocol, in either version. */
+export const PROXY_1 = "send-proxy";
+export const PROXY_2 = "send-proxy-v2";
+
 const HERE = dirname(fileURLToPath(import.meta.url));
 // A proxy that has not stopped by then is killed.
 const LONGEST_END = 10_000;
