@@ -85,6 +85,10 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) proxy_protocol: Option<bool>,
 
+    /// Speak HTTP/2, and WebSockets over it, with those who can [default: true].
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) http2: Option<bool>,
+
     /// How long connections may take to close when the program is told to stop, requests that have begun half of it
     /// [default: 10s].
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]

@@ -274,7 +274,10 @@ async fn a_client_that_goes_before_the_decision_leaves_a_connection_that_ended()
 
 #[tokio::test]
 async fn websockets_outlive_the_http_server_and_ordinary_requests_end_with_it() {
-    let site = Site::open().await;
+    let http =
+        HttpServer::builder().close_timeout(Duration::from_millis(10)).bind("127.0.0.1:0").await.unwrap();
+    let server = Server::mounted(ServerConfig::default(), [&http]).unwrap();
+    let site = Site::of(http, server);
     let mut http2 = connect(&site.http).await;
     let (mut client, connection) = open(&site, &mut http2).await;
     within(site.http.shut_down()).await;
@@ -428,4 +431,49 @@ async fn an_origin_that_is_not_allowed_is_refused_on_its_stream_alone_and_proxie
         let _stream = http2.ask("/", &lines).await;
         assert_eq!(site.request().await.remote_address(), client);
     }
+}
+
+#[tokio::test]
+async fn a_closing_server_lets_websockets_end_before_it_tells_their_connection_to_go() {
+    let site = Site::open().await;
+    let mut http2 = connect(&site.http).await;
+    let (mut client, connection) = open(&site, &mut http2).await;
+    site.http.close();
+    connection.close(CloseCode::GOING_AWAY, None).unwrap();
+    assert_eq!(client.frame().await, close(1001, "Remote peer is going away"));
+    // It was not told yet: a request is still taken.
+    assert_eq!(http2.get("/").await.status(), 404);
+    client.send([close(1001, "")]).await;
+    client.sees_end().await;
+    client.end().await;
+    assert_eq!(site.close_event().await, (1001, "Remote peer is going away".to_owned()));
+    drop((client, http2.requests));
+    within(http2.connection).await.unwrap().unwrap();
+    within(site.http.shut_down()).await;
+}
+
+#[tokio::test]
+async fn an_answer_to_head_has_its_length_and_no_body() {
+    // RFC 9110 §9.3.2
+    let said = ServiceFn(|_| async {
+        Ok::<_, Infallible>(Response::new(http_body_util::Full::<Bytes>::from("said")))
+    });
+    let http = HttpServer::builder().service(said).bind("127.0.0.1:0").await.unwrap();
+    let mut http2 = connect(&http).await;
+    let mut stream = http2.send(Request::head("https://a/").body(()).unwrap(), true).await;
+    let head = stream.head().await;
+    assert_eq!((head.status(), head.field("content-length")), (200, Some("4")));
+    let mut body = Vec::new();
+    within(stream.read_to_end(&mut body)).await.unwrap();
+    assert_eq!(body, b"");
+}
+
+#[tokio::test]
+async fn who_asks_for_http2_by_an_upgrade_is_answered_in_http_1_1() {
+    // RFC 9113 §3.1
+    let site = Site::open().await;
+    let mut client = site.client().await;
+    let upgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n";
+    client.write(format!("GET / HTTP/1.1\r\nHost: a\r\n{upgrade}\r\n")).await;
+    assert_eq!(client.head().await.status_line(), "HTTP/1.1 404 Not Found");
 }

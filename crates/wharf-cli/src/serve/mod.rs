@@ -31,7 +31,8 @@ use whoami::Whoami;
 /// # Errors
 /// In one line, what kept it from serving.
 pub(crate) async fn run(args: Serve) -> Result<(), String> {
-    let Settings { listening, shutdown_timeout, workers, tls, server: config } = Settings::read(&args)?;
+    let Settings { listening, http2, shutdown_timeout, workers, tls, server: config } =
+        Settings::read(&args)?;
     let mut signals = StopSignals::new().map_err(|error| format!("cannot listen to signals: {error}"))?;
     let tls = tls.map(|settings| Tls::open(settings, listening.ips())).transpose()?;
     let server = Server::new(config.clone());
@@ -44,6 +45,7 @@ pub(crate) async fn run(args: Serve) -> Result<(), String> {
     }
     let http = http
         .service(page::Page)
+        .http2(http2)
         .handshake_timeout(config.handshake_timeout)
         .close_timeout(config.close_timeout)
         .write_timeout(config.write_timeout)

@@ -20,6 +20,7 @@ use crate::options::flag;
 pub(super) struct Settings {
     pub(super) listening: Listening,
     pub(super) shutdown_timeout: Duration,
+    pub(super) http2: bool,
     pub(super) workers: Option<NonZero<usize>>,
     /// `None`: it serves without TLS.
     pub(super) tls: Option<TlsSettings>,
@@ -75,6 +76,7 @@ impl Settings {
                 .shutdown_timeout
                 .or(said.shutdown_timeout)
                 .unwrap_or(Serve::SHUTDOWN_TIMEOUT),
+            http2: args.http2.or(said.http2).unwrap_or(true),
             workers: args.workers.or(said.workers),
             tls,
             server,
@@ -208,6 +210,7 @@ struct Options {
     reuse_port: Option<bool>,
     proxy_protocol: Option<bool>,
     shutdown_timeout: Option<Duration>,
+    http2: Option<bool>,
     workers: Option<NonZero<usize>>,
     tls: TlsOptions,
     server: ServerConfig,
@@ -278,6 +281,7 @@ impl<'de, A: MapAccess<'de>> ServersPart<'_, A> {
             Own::ShutdownTimeout => {
                 once(map, "shutdown_timeout", &mut options.shutdown_timeout, |ShutdownTimeout(time)| time)
             }
+            Own::Http2 => once(map, "http2", &mut options.http2, |http2| http2),
             Own::Workers => once(map, "workers", &mut options.workers, |Workers(count)| count),
             Own::Tls(option) => options.tls.read(option, map),
         }
@@ -306,6 +310,7 @@ enum Own {
     ReusePort,
     ProxyProtocol,
     ShutdownTimeout,
+    Http2,
     Workers,
     Tls(OptionName),
 }
@@ -340,6 +345,7 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for NameOf<S> {
             "reuse_port" => Ok(Name::Own(Own::ReusePort, self.0)),
             "proxy_protocol" => Ok(Name::Own(Own::ProxyProtocol, self.0)),
             "shutdown_timeout" => Ok(Name::Own(Own::ShutdownTimeout, self.0)),
+            "http2" => Ok(Name::Own(Own::Http2, self.0)),
             "workers" => Ok(Name::Own(Own::Workers, self.0)),
             _ => match OptionName::of(text) {
                 Some(option) => Ok(Name::Own(Own::Tls(option), self.0)),

@@ -63,6 +63,11 @@ pub(crate) trait IntoStream: Transport + Sized {
     fn secured_into_stream(secured: TlsStream<Self>) -> Stream {
         Stream::Other(Box::new(secured))
     }
+
+    /// The socket under it, where it is one of TCP.
+    fn tcp(&self) -> Option<&TcpStream> {
+        None
+    }
 }
 
 impl IntoStream for TcpStream {
@@ -74,12 +79,20 @@ impl IntoStream for TcpStream {
     fn secured_into_stream(secured: TlsStream<Self>) -> Stream {
         Stream::Tls(secured)
     }
+
+    fn tcp(&self) -> Option<&TcpStream> {
+        Some(self)
+    }
 }
 
 #[cfg(feature = "tls")]
 impl<S: IntoStream> IntoStream for TlsStream<S> {
     fn into_stream(self) -> Stream {
         S::secured_into_stream(self)
+    }
+
+    fn tcp(&self) -> Option<&TcpStream> {
+        self.inner().tcp()
     }
 }
 

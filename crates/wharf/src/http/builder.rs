@@ -159,6 +159,10 @@ impl HttpServerBuilder {
     /// (RFC 9113 §3.3). A browser that loads its page over HTTP/2 opens its WebSockets on the same connection. Requests,
     /// connections, options and limits are the same as over HTTP/1.1. Without, clients speak HTTP/1.1.
     ///
+    /// When the server closes, a connection that carries WebSockets is told to go (GOAWAY, RFC 9113 §6.8) once these have ended,
+    /// or after [`close_timeout`](Self::close_timeout): some browsers drop the WebSockets of a connection that is to end. Until
+    /// then it is served, and then its WebSockets go on by themselves.
+    ///
     /// A connection without any stream ends after [`handshake_timeout`](Self::handshake_timeout). One that carries a WebSocket
     /// is none in HTTP, to [`max_connections`](Self::max_connections).
     pub fn http2(mut self, is_spoken: bool) -> Self {

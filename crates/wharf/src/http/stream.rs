@@ -38,6 +38,10 @@ impl<S> HttpStream<S> {
         &self.unread
     }
 
+    pub(crate) const fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
     pub(crate) fn into_inner(self) -> S {
         self.stream
     }

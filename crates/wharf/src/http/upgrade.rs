@@ -85,7 +85,9 @@ pub(super) fn asks_for_upgrade<'a>(
     mut connection: impl Iterator<Item = &'a [u8]>,
 ) -> bool {
     let is_upgrade = |option: &[u8]| option.trim_ascii().eq_ignore_ascii_case(b"upgrade");
-    upgrade.any(|value| !value.is_empty())
+    // HTTP/2 by an upgrade is no more (RFC 9113 §3.1), and those who ask for it all the same go on in HTTP/1.1.
+    let is_http2 = |protocol: &[u8]| protocol.eq_ignore_ascii_case(b"h2c");
+    upgrade.any(|value| !value.is_empty() && !is_http2(value.trim_ascii()))
         // Nearly always the only option.
         && connection
             .any(|value| is_upgrade(value) || value.split(|&byte| byte == b',').any(is_upgrade))

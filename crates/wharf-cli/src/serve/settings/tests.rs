@@ -35,6 +35,7 @@ fn without_file_and_flags_the_settings_are_the_defaults() {
     let settings = Settings::read(&flags(&[])).unwrap();
     assert_eq!(settings.listening, on(&["127.0.0.1:9001"]));
     assert_eq!(settings.shutdown_timeout, Duration::from_secs(10));
+    assert!(settings.http2);
     assert_eq!(settings.workers, None);
     assert_eq!(settings.tls, None);
     assert_eq!(settings.server, ServerConfig::default());
@@ -45,6 +46,7 @@ fn a_file_says_the_options_of_the_server_and_of_the_program() {
     let expected = Settings {
         listening: on(&["[::1]:0"]),
         shutdown_timeout: Duration::from_secs(90),
+        http2: false,
         workers: NonZero::new(3),
         tls: None,
         server: ServerConfig::default()
@@ -52,10 +54,10 @@ fn a_file_says_the_options_of_the_server_and_of_the_program() {
             .keepalive_interval(Duration::from_secs(20)),
     };
     let toml = "listen = \"[::1]:0\"\nmax_received_frame_size = 10\nkeepalive_interval = \"20s\"\n\
-                shutdown_timeout = \"1m 30s\"\nworkers = 3\n";
+                shutdown_timeout = \"1m 30s\"\nhttp2 = false\nworkers = 3\n";
     assert_eq!(settings("a.toml", toml, &[]).unwrap(), expected);
     let json = "{\"maxReceivedFrameSize\": 10, \"shutdown_timeout\": \"90s\", \"keepaliveInterval\": 20000,\n\
-                \"listen\": \"[::1]:0\", \"workers\": 3}";
+                \"listen\": \"[::1]:0\", \"http2\": false, \"workers\": 3}";
     assert_eq!(settings("a.json", json, &[]).unwrap(), expected);
     assert_eq!(settings("a.json", "{}", &[]).unwrap(), Settings::read(&flags(&[])).unwrap());
 }
@@ -63,7 +65,7 @@ fn a_file_says_the_options_of_the_server_and_of_the_program() {
 #[test]
 fn flags_win_over_the_file() {
     let text = "listen = \"[::1]:1\"\nkeepalive = false\nfragmentation_threshold = 5\n\
-                trusted_proxies = [\"10.0.0.0/8\"]\nallowed_origins = [\"null\"]\nshutdown_timeout = \"1s\"\nworkers = 1\n";
+                trusted_proxies = [\"10.0.0.0/8\"]\nallowed_origins = [\"null\"]\nshutdown_timeout = \"1s\"\nhttp2 = true\nworkers = 1\n";
     let arguments = [
         "--listen=[::1]:2",
         "--keepalive=true",
@@ -71,11 +73,13 @@ fn flags_win_over_the_file() {
         "--allowed-origins=https://example.com",
         "--shutdown-timeout=2s",
         "--close-timeout=3s",
+        "--http2=false",
         "--workers=2",
     ];
     let expected = Settings {
         listening: on(&["[::1]:2"]),
         shutdown_timeout: Duration::from_secs(2),
+        http2: false,
         workers: NonZero::new(2),
         tls: None,
         server: ServerConfig::default()

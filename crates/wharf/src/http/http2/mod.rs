@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, header};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::ext::Protocol;
 use hyper::server::conn::http2;
@@ -54,6 +54,8 @@ pub(super) async fn serve<S: IntoStream>(
     mut slot: Slot,
 ) {
     let limits = terms.limits;
+    // Streams of many kinds share the socket, and none is to wait for what another has under way.
+    let _ = stream.get_ref().tcp().map(|tcp| tcp.set_nodelay(true));
     let streams = Arc::new(Streams::new(limits.write_timeout));
     let mut counts = streams.counts();
     let service = Http2Service { service, mount: Arc::clone(&terms.mount), arrival, limits };
@@ -90,6 +92,17 @@ pub(super) async fn serve<S: IntoStream>(
         }
     };
 
+    // Some clients drop the WebSockets of a connection that they are told to leave, Firefox and undici among them, and whoever
+    // closes the server may be closing those, too, and in order.
+    let patience = deadline.min(Instant::now() + limits.close_timeout);
+    while counts.borrow_and_update().upgraded > 0 && Instant::now() < patience {
+        tokio::select! {
+            biased;
+            _ = &mut connection => return,
+            _ = counts.changed() => {}
+            () = sleep_until(patience) => {}
+        }
+    }
     connection.as_mut().graceful_shutdown();
     let farewell = deadline.min(Instant::now() + limits.close_timeout);
     let mut are_dropped = false;
@@ -188,6 +201,7 @@ impl hyper::service::Service<Request<Incoming>> for Http2Service {
             let refusal = text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many header fields\n");
             return Box::pin(async { Ok(refusal.map(WatchedBody)) });
         }
+        let is_head = request.method() == Method::HEAD;
         // RFC 8441 §4: the authority says whom it is for, and is no host to make a tunnel to.
         let owner = if is_extended_connect(&request) { self.mount.owner() } else { None };
         let response = match owner {
@@ -197,10 +211,23 @@ impl hyper::service::Service<Request<Incoming>> for Http2Service {
             None => self.service.call(request),
         };
         Box::pin(async move {
-            let response = response.await;
+            let mut response = response.await;
+            if is_head {
+                without_body(&mut response);
+            }
             streams::answered();
             Ok(response.map(WatchedBody))
         })
+    }
+}
+
+/// Leaves of a response what answers HEAD, its length included (RFC 9110 §9.3.2). In HTTP/1.1 hyper does so by itself.
+fn without_body(response: &mut Response<ResponseBody>) {
+    let body = std::mem::replace(response.body_mut(), ResponseBody::empty());
+    if let (Some(len), header::Entry::Vacant(entry)) =
+        (body.size_hint().exact(), response.headers_mut().entry(header::CONTENT_LENGTH))
+    {
+        entry.insert(len.into());
     }
 }
 
