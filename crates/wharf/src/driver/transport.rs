@@ -85,6 +85,12 @@ impl IntoStream for TcpStream {
     }
 }
 
+impl IntoStream for Box<dyn Transport> {
+    fn into_stream(self) -> Stream {
+        Stream::Other(self)
+    }
+}
+
 #[cfg(feature = "tls")]
 impl<S: IntoStream> IntoStream for TlsStream<S> {
     fn into_stream(self) -> Stream {

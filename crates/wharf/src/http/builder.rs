@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -13,10 +13,10 @@ use tokio::sync::{Semaphore, watch};
 
 use super::limits::Limits;
 use super::listen::{ListenError, Listener, Opened, Share};
-use super::listener::{Security, Serving};
+use super::listener::{Offer, Security, Serving};
 use super::service::{ErasedService, NotFound, Tower};
 use super::upgrade::Mount;
-use super::{HttpServer, Inner, Phase, workers};
+use super::{HttpServer, Inner, Phase, Terms, workers};
 use crate::config::{ConfigError, time};
 
 /// The options of an [`HttpServer`], each with a default.
@@ -302,19 +302,26 @@ impl HttpServerBuilder {
         self.serve_on(opened).await
     }
 
+    /// Listens nowhere: for streams that come by other ways, which [`HttpServer::serve_stream`] takes.
+    ///
+    /// # Errors
+    /// An option without meaning ([`io::ErrorKind::InvalidInput`], with a [`ConfigError`] that names it).
+    pub async fn unbound(self) -> io::Result<HttpServer> {
+        self.validate().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        Self { workers: None, ..self }.serve_on(Vec::new()).await
+    }
+
     async fn serve_on(self, listeners: Vec<Opened>) -> io::Result<HttpServer> {
         let (stop, stopped) =
             watch::channel(if self.wait_for_mount { Phase::Unmounted } else { Phase::Serving });
         let mount = Arc::new(Mount::default());
-        let serving = Serving {
+        let offer = Offer {
             service: self.service,
-            mount: Arc::clone(&mount),
-            limits: self.limits,
+            terms: Arc::new(Terms { mount: Arc::clone(&mount), limits: self.limits }),
             security: self.security,
             slots: Arc::new(Semaphore::new(self.limits.max_connections.min(Semaphore::MAX_PERMITS))),
-            stop: stopped,
-            proxy_protocol: false,
         };
+        let serving = Serving { offer: offer.clone(), stop: stopped, proxy_protocol: false };
         let (local_addresses, shares) = listeners
             .into_iter()
             .map(|opened| (opened.address, opened.shares))
@@ -323,6 +330,7 @@ impl HttpServerBuilder {
         let inner = Inner {
             local_addresses: local_addresses.into(),
             mount,
+            offer: Mutex::new(offer),
             stop,
             shutdown_timeout: self.shutdown_timeout,
         };

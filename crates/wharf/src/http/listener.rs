@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
@@ -13,7 +14,9 @@ use tokio::io::AsyncWrite;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep, timeout_at};
+#[cfg(feature = "tls")]
+use tokio::time::Instant;
+use tokio::time::{sleep, timeout_at};
 #[cfg(feature = "tls")]
 use tokio_rustls::TlsAcceptor;
 
@@ -23,9 +26,9 @@ use super::connection::serve;
 use super::limits::Limits;
 use super::proxy_protocol::read_proxy_header;
 use super::service::ErasedService;
-use super::upgrade::{Arrival, Mount};
+use super::upgrade::Arrival;
 use super::{Phase, Terms, closing, turned_away};
-use crate::driver::{IntoStream, ResidentTask};
+use crate::driver::{IntoStream, ResidentTask, Stream};
 #[cfg(feature = "tls")]
 use crate::tls::{ServerTls, TlsStream};
 
@@ -47,40 +50,111 @@ impl Accept for TcpListener {
     }
 }
 
-/// What connections are served by and under, at whichever of a server's listeners they come in.
-pub(crate) struct Serving {
+/// What a server has for connections, however they come.
+pub(crate) struct Offer {
     pub(crate) service: Box<dyn ErasedService>,
-    pub(crate) mount: Arc<Mount>,
-    pub(crate) limits: Limits,
+    pub(crate) terms: Arc<Terms>,
     pub(crate) security: Security,
     /// One for each connection that may be in HTTP at once.
     pub(crate) slots: Arc<Semaphore>,
-    pub(crate) stop: watch::Receiver<Phase>,
-    /// Whether each connection begins with a PROXY header. The one thing here that is a listener's own.
-    pub(crate) proxy_protocol: bool,
 }
 
-impl Clone for Serving {
+impl Clone for Offer {
     fn clone(&self) -> Self {
+        let Terms { mount, limits } = self.terms.as_ref();
         Self {
             service: self.service.clone_box(),
-            mount: Arc::clone(&self.mount),
-            limits: self.limits,
+            // Each its own, since all connections of a worker count on it.
+            terms: Arc::new(Terms { mount: Arc::clone(mount), limits: *limits }),
             security: self.security.clone(),
             slots: Arc::clone(&self.slots),
-            stop: self.stop.clone(),
-            proxy_protocol: self.proxy_protocol,
         }
     }
 }
 
+/// What the connections of one listener are served by and under.
+#[derive(Clone)]
+pub(crate) struct Serving {
+    pub(crate) offer: Offer,
+    pub(crate) stop: watch::Receiver<Phase>,
+    /// Whether each connection begins with a PROXY header.
+    pub(crate) proxy_protocol: bool,
+}
+
+impl Serving {
+    /// Serves a connection, in a task of its own.
+    fn take<S: IntoStream>(&self, stream: S, arrival: Arrival, slot: Slot) {
+        let Self { offer: Offer { service, terms, security, .. }, stop, proxy_protocol } = self;
+        let (service, terms, stop) = (service.clone_box(), Arc::clone(terms), stop.clone());
+        let limits = terms.limits;
+        // Boxed, because tokio would move them several times.
+        match security {
+            Security::Plain if !proxy_protocol => {
+                tokio::spawn(Box::pin(serve(stream, arrival, service, terms, stop, slot)));
+            }
+            Security::Plain => {
+                tokio::spawn(Box::pin(async move {
+                    let introduced = introduced(stream, arrival, limits, stop.clone()).await;
+                    if let Some((stream, arrival)) = introduced {
+                        serve(stream, arrival, service, terms, stop, slot).await;
+                    }
+                }));
+            }
+            #[cfg(feature = "tls")]
+            Security::Tls(tls) => {
+                let acceptor = TlsAcceptor::from(tls.config(limits.is_http2_spoken));
+                let proxy_protocol = *proxy_protocol;
+                tokio::spawn(Box::pin(async move {
+                    let introduced = if proxy_protocol {
+                        introduced(stream, arrival, limits, stop.clone()).await
+                    } else {
+                        Some((stream, arrival))
+                    };
+                    let Some((stream, arrival)) = introduced else { return };
+                    let secured = secure(stream, &acceptor, arrival.started, limits, stop.clone()).await;
+                    if let Some(stream) = secured {
+                        let client_certificate = stream.peer_certificate();
+                        let arrival = Arrival { client_certificate, ..arrival };
+                        serve(stream, arrival, service, terms, stop, slot).await;
+                    }
+                }));
+            }
+        }
+    }
+
+    /// Serves a stream that no listener brought, once there is a place for it, which its handshake's time includes.
+    pub(crate) async fn take_given(mut self, stream: Stream, peer: Option<SocketAddr>) {
+        let arrival = Arrival::of_peer(peer);
+        let slots = Arc::clone(&self.offer.slots);
+        let place = async {
+            mounted(&mut self.stop).await;
+            slots.acquire_owned().await.ok()
+        };
+        let Ok(Some(permit)) =
+            timeout_at(arrival.started + self.offer.terms.limits.handshake_timeout, place).await
+        else {
+            return;
+        };
+        let slot = Slot::new(Some(permit));
+        match stream {
+            Stream::Tcp(stream) => self.take(stream, arrival, slot),
+            #[cfg(feature = "tls")]
+            Stream::Tls(stream) => self.take(stream, arrival, slot),
+            Stream::Other(stream) => self.take(stream, arrival, slot),
+        }
+    }
+}
+
+/// Waits for a WebSocket server, where the server does so.
+async fn mounted(stop: &mut watch::Receiver<Phase>) {
+    // Fails where the server has gone, which is closing.
+    let _ = stop.wait_for(|phase| !matches!(phase, Phase::Unmounted)).await;
+}
+
 /// Serves each connection that comes and for which there is a slot, until the server closes.
 pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving) {
-    let Serving { service, mount, limits, security, slots, stop, proxy_protocol } = serving;
-    let terms = Arc::new(Terms { mount, limits });
-    let mut own_stop = stop.clone();
-    // Fails where the server has gone, which is closing.
-    let _ = own_stop.wait_for(|phase| !matches!(phase, Phase::Unmounted)).await;
+    let mut own_stop = serving.stop.clone();
+    mounted(&mut own_stop).await;
     let mut closing = pin!(closing(&mut own_stop));
     let mut pause = SHORTEST_PAUSE;
     let mut accepted_in_a_row = 0;
@@ -92,47 +166,13 @@ pub(crate) async fn accept_connections<L: Accept>(listener: L, serving: Serving)
         }
         let (accepted, slot) = tokio::select! {
             biased;
-            next = next(&listener, &slots, &stop) => next,
+            next = next(&listener, &serving.offer.slots, &serving.stop) => next,
             _ = &mut closing => break,
         };
         match accepted {
             Ok((stream, arrival)) => {
                 pause = SHORTEST_PAUSE;
-                let (service, terms, stop) = (service.clone_box(), Arc::clone(&terms), stop.clone());
-                let slot = Slot::new(slot);
-                // Boxed, because tokio would move them several times.
-                match &security {
-                    Security::Plain if !proxy_protocol => {
-                        tokio::spawn(Box::pin(serve(stream, arrival, service, terms, stop, slot)));
-                    }
-                    Security::Plain => {
-                        tokio::spawn(Box::pin(async move {
-                            let introduced = introduced(stream, arrival, limits, stop.clone()).await;
-                            if let Some((stream, arrival)) = introduced {
-                                serve(stream, arrival, service, terms, stop, slot).await;
-                            }
-                        }));
-                    }
-                    #[cfg(feature = "tls")]
-                    Security::Tls(tls) => {
-                        let acceptor = TlsAcceptor::from(tls.config(limits.is_http2_spoken));
-                        tokio::spawn(Box::pin(async move {
-                            let introduced = if proxy_protocol {
-                                introduced(stream, arrival, limits, stop.clone()).await
-                            } else {
-                                Some((stream, arrival))
-                            };
-                            let Some((stream, arrival)) = introduced else { return };
-                            let secured =
-                                secure(stream, &acceptor, arrival.started, limits, stop.clone()).await;
-                            if let Some(stream) = secured {
-                                let client_certificate = stream.peer_certificate();
-                                let arrival = Arrival { client_certificate, ..arrival };
-                                serve(stream, arrival, service, terms, stop, slot).await;
-                            }
-                        }));
-                    }
-                }
+                serving.take(stream, arrival, Slot::new(slot));
             }
             Err(error) if concerns_one_connection(&error) => {}
             Err(_) => {
@@ -286,8 +326,10 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::time::Instant;
 
+    use super::super::limits::Limits;
     use super::super::service::NotFound;
     use super::super::support::{ORDINARY, read_head};
+    use super::super::upgrade::Mount;
     use super::*;
 
     /// Fails with these errors one after the other, then brings these connections, and then none.
@@ -324,20 +366,9 @@ mod tests {
 
         async fn served(self, slots: Arc<Semaphore>, stop: watch::Receiver<Phase>) {
             let (mount, limits) = (Arc::new(Mount::default()), Limits::default());
-            let service = Box::new(NotFound);
-            accept_connections(
-                self,
-                Serving {
-                    service,
-                    mount,
-                    limits,
-                    security: Security::Plain,
-                    slots,
-                    stop,
-                    proxy_protocol: false,
-                },
-            )
-            .await;
+            let terms = Arc::new(Terms { mount, limits });
+            let offer = Offer { service: Box::new(NotFound), terms, security: Security::Plain, slots };
+            accept_connections(self, Serving { offer, stop, proxy_protocol: false }).await;
         }
     }
 

@@ -27,19 +27,22 @@ mod workers;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::ToSocketAddrs;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use crate::driver::Stream;
 pub use builder::HttpServerBuilder;
 use limits::Limits;
 pub use listen::{ListenError, Listener, LocalAddress};
+use listener::{Offer, Serving};
 pub(crate) use upgrade::{AlreadyMounted, Mount, UpgradeOwner};
 
-/// An HTTP/1.1 server that listens on an address or several, for WebSocket servers to be mounted on.
+/// An HTTP server that listens on an address or several, for WebSocket servers to be mounted on. It speaks HTTP/1.1 and HTTP/2.
 ///
 /// A request that is no WebSocket handshake, or that comes while nothing is mounted, is answered by the service
 /// that [`HttpServerBuilder::service`] gave it: any tower service, an axum router among them. Without one it is
@@ -70,6 +73,8 @@ pub struct HttpServer {
 struct Inner {
     local_addresses: Box<[LocalAddress]>,
     mount: Arc<Mount>,
+    /// For streams that come by no listener. Locked only to copy it.
+    offer: Mutex<Offer>,
     stop: watch::Sender<Phase>,
     shutdown_timeout: Duration,
 }
@@ -141,6 +146,39 @@ impl HttpServer {
     /// Every address that it listens on, in the order in which they were given.
     pub fn local_addresses(&self) -> &[LocalAddress] {
         &self.inner.local_addresses
+    }
+
+    /// Serves HTTP on a stream that came by other ways than a listener of this server: any stream of bytes, as if it had just
+    /// been accepted, TLS included. `peer` is who is at its other end, if anybody knows.
+    ///
+    /// It runs on the tokio runtime that this is called on, also where the server has workers. A stream that finds no place
+    /// among [`max_connections`](HttpServerBuilder::max_connections) within
+    /// [`handshake_timeout`](HttpServerBuilder::handshake_timeout) is dropped; a server that is closed drops it at once.
+    ///
+    /// For one whose opening handshake is over already there is [`Server::adopt`](crate::Server::adopt).
+    ///
+    /// ```no_run
+    /// # async fn run(stream: tokio::io::DuplexStream) -> Result<(), Box<dyn std::error::Error>> {
+    /// use wharf::{HttpServer, Server, ServerConfig};
+    ///
+    /// let http = HttpServer::builder().unbound().await?;
+    /// let server = Server::mounted(ServerConfig::default(), [&http])?;
+    /// http.serve_stream(stream, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn serve_stream(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        peer: Option<SocketAddr>,
+    ) {
+        let stop = self.inner.stop.subscribe();
+        if matches!(*stop.borrow(), Phase::Closing { .. }) {
+            return;
+        }
+        let offer = self.inner.offer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let serving = Serving { offer, stop, proxy_protocol: false };
+        tokio::spawn(serving.take_given(Stream::of(stream), peer));
     }
 
     /// Gives every handshake from now on to `owner`. There is one owner at a time: two that race to answer the
