@@ -10,5 +10,7 @@ const TELLS_RESETS: bool = true;
 mod closing;
 #[path = "control_frames.rs"]
 mod control_frames;
+#[path = "send_frame.rs"]
+mod send_frame;
 #[path = "violations.rs"]
 mod violations;

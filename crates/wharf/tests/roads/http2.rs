@@ -16,6 +16,8 @@ const TELLS_RESETS: bool = false;
 mod closing;
 #[path = "control_frames.rs"]
 mod control_frames;
+#[path = "send_frame.rs"]
+mod send_frame;
 #[path = "violations.rs"]
 mod violations;
 

@@ -1,10 +1,9 @@
 //! Frames composed by hand, sent from a task and from a handler.
 
-mod support;
-
 use std::pin::pin;
 
-use support::{Client, Site, binary, close, continuation, ping, text, waits, within};
+use super::{Client, Site};
+use crate::support::{binary, close, continuation, ping, text, waits, within};
 use tokio::io::AsyncReadExt;
 use wharf::{
     CloseCode, CommandError, Connection, Context, Frame, Handler, MessageRef, Opcode, ProtocolError,
