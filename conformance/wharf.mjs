@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
-import { once } from "node:events";
+import { on, once } from "node:events";
 import { createInterface } from "node:readline";
 
 export const LIMIT = 2 * 1024 * 1024;
 const LIMITS = ["--max-received-frame-size", `${LIMIT}`, "--max-received-message-size", `${LIMIT}`];
+/** Raised limits, a certificate that the program makes for itself, and HTTP/2 for those that ask for it. */
+export const ENCRYPTED = [...LIMITS, "--tls-self-signed"];
 // A program that has not stopped by then is killed, and the test sees the signal instead of a status.
 const LONGEST_END = 20_000;
 
@@ -16,19 +18,24 @@ export async function startWharf({ port = 0, options = LIMITS } = {}) {
 }
 
 /**
- * Starts a program that prints the address of its page. `end()` asks it to stop, as a service manager would, and tells
- * with which status it did.
+ * Starts a program that prints the address of its page. `nextLine()` is what it prints after that; `end()` asks it to stop,
+ * as a service manager would, and tells with which status it did.
  */
 export async function startServer(path, options) {
   const program = spawn(path, options, { stdio: ["ignore", "pipe", "inherit"] });
   const exit = once(program, "exit");
-  const url = await Promise.race([
-    addressPrinted(program.stdout),
-    exit.then(([status]) => Promise.reject(new Error(`${path} ended with status ${status} before it served`))),
-  ]);
+  // Read on and on, so that the program never blocks on a full pipe.
+  const lines = on(createInterface({ input: program.stdout }), "line", { close: ["close"] });
+  const nextLine = async () => (await lines.next()).value?.[0];
+  const line = await nextLine();
+  if (line === undefined) {
+    throw new Error(`${path} ended with status ${(await exit)[0]} before it served`);
+  }
+  const url = addressPrinted(line);
   return {
     url,
     process: program.pid,
+    nextLine,
     async end(asked = "SIGTERM") {
       program.kill(asked);
       const deadline = setTimeout(() => program.kill("SIGKILL"), LONGEST_END);
@@ -39,12 +46,8 @@ export async function startServer(path, options) {
   };
 }
 
-async function addressPrinted(output) {
-  const lines = createInterface({ input: output });
-  const [line] = await once(lines, "line");
-  // Read on, so that the program never blocks on a full pipe.
-  lines.resume();
-  const found = /^(?:wharf: serving )?(http:\/\/127\.0\.0\.1:\d+\/)$/.exec(line);
+function addressPrinted(line) {
+  const found = /^(?:wharf: serving )?(https?:\/\/127\.0\.0\.1:\d+\/)$/.exec(line);
   if (found === null) {
     throw new Error(`the first line should tell http://127.0.0.1:PORT/, and was ${JSON.stringify(line)}`);
   }

@@ -2,7 +2,8 @@ import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 
-export function launchChromium() {
+/** With other flags beside those that every test wants. */
+export function launchChromium(flags = []) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM,
     // Chromium's own sandbox refuses to run as root, as which containers run.
@@ -14,16 +15,23 @@ export function launchChromium() {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      ...flags,
     ],
   });
 }
 
 /** A tab of its own browser profile, with what went wrong in it (violations of the page's policy are console errors). */
 export async function openTab(browser, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-  const tab = await context.newPage();
+  const context = await browser.newContext({ viewport: VIEWPORT, ignoreHTTPSErrors: true, ...options });
+  return tabOf(context, await context.newPage());
+}
+
+/** Collects what goes wrong in a tab, which is alone in its profile. */
+export function tabOf(context, tab) {
   tab.problems = [];
-  tab.on("console", (message) => ["error", "warning"].includes(message.type()) && tab.problems.push(message.text()));
+  // Each browser has a word of its own for a warning.
+  const wrong = ["error", "warning", "warn"];
+  tab.on("console", (message) => wrong.includes(message.type()) && tab.problems.push(message.text()));
   tab.on("pageerror", (error) => tab.problems.push(error.message));
   tab.close = () => context.close();
   return tab;
@@ -55,3 +63,5 @@ export async function barriers(tab) {
   const { violations } = await tab.evaluate(() => window.axe.run());
   return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target} ${node.failureSummary}`));
 }
+
+const VIEWPORT = { width: 1280, height: 900 };
