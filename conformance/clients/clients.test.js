@@ -1,18 +1,37 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, test } from "node:test";
-import { LIMIT, startWharf } from "../wharf.mjs";
+import { ENCRYPTED, LIMIT, startWharf } from "../wharf.mjs";
 import { clients } from "./clients.js";
+import { http2 } from "./http2.js";
+import { undici } from "./undici.js";
+
+// Each with the version of HTTP that it speaks, and with the program's options.
+const WAYS = [
+  ...clients.map((client) => ({ ...client, version: "HTTP/1.1" })),
+  ...clients.map((client) => ({ ...client, name: `${client.name} over TLS`, version: "HTTP/1.1", options: ENCRYPTED })),
+  { ...http2, name: "node http2 by prior knowledge", version: "HTTP/2.0" },
+  { ...http2, name: "node http2 over TLS", version: "HTTP/2.0", options: ENCRYPTED },
+  { ...undici, name: "undici over TLS", version: "HTTP/2.0", options: ENCRYPTED },
+];
 
 // The lengths at which the form of a frame's header changes, and one that the server sends back in fragments.
 const LENGTHS = [0, 1, 125, 126, 65_535, 65_536, 1 << 20];
 
-for (const { name, connect } of clients) {
+for (const { name, connect, version, options, cannot = [] } of WAYS) {
+  const onlyWith = (call) => ({ skip: cannot.includes(call) && `it has no call for ${call}` });
   describe(name, () => {
     let wharf;
-    before(async () => (wharf = await startWharf()));
+    before(async () => (wharf = await startWharf({ options })));
     after(() => wharf.end());
-    const echo = (options) => connect(`${wharf.socketUrl}echo`, options);
+    const echo = (asked) => connect(`${wharf.socketUrl}echo`, asked);
+
+    test(`the server sees ${version}`, async () => {
+      const socket = await connect(`${wharf.socketUrl}whoami`);
+      assert.equal(JSON.parse(await socket.next()).http_version, version);
+      socket.close(1000);
+      await socket.closed;
+    });
 
     test("texts come back as texts, in order, empty ones and astral characters included", async () => {
       const socket = await echo();
@@ -36,7 +55,7 @@ for (const { name, connect } of clients) {
       });
     }
 
-    test("a message in fragments comes back whole", async () => {
+    test("a message in fragments comes back whole", onlyWith("fragments"), async () => {
       const socket = await echo();
       socket.sendInFragments(["frag", "ment", "ed"]);
       assert.equal(await socket.next(), "fragmented");
@@ -44,7 +63,7 @@ for (const { name, connect } of clients) {
       await socket.closed;
     });
 
-    test("a ping is answered with its payload", async () => {
+    test("a ping is answered with its payload", onlyWith("ping"), async () => {
       const socket = await echo();
       socket.ping(Buffer.from("are you there?"));
       assert.equal((await socket.pong()).toString(), "are you there?");
@@ -91,19 +110,19 @@ for (const { name, connect } of clients) {
       );
     });
 
-    test("a message above the limit is told with 1009", async () => {
+    test("a message above the limit is told with 1009", onlyWith("fragments"), async () => {
       const socket = await echo();
       // In one frame: the limit on frames is the one that it meets.
       socket.sendInFragments(["x".repeat(LIMIT + 1)]);
       assert.equal((await socket.closed).code, 1009);
     });
 
-    test("a path without an endpoint is refused with 404", async () => {
+    test("a path without an endpoint is refused with 404", onlyWith("status"), async () => {
       await assert.rejects(connect(`${wharf.socketUrl}nowhere`), { status: 404 });
     });
 
     test("told to stop, the server says 1001 and ends with status 0", async () => {
-      const leaving = await startWharf();
+      const leaving = await startWharf({ options });
       const sockets = await Promise.all(
         ["echo", "chat", "live", "echo"].map((path) => connect(`${leaving.socketUrl}${path}`)),
       );
