@@ -70,12 +70,12 @@ export function callsOfWs(socket) {
 async function connectWebsocket(url, { protocols = [], origin } = {}) {
   const client = new websocket.client();
   client.connect(url, protocols, origin, {}, { rejectUnauthorized: false });
-  const socket = await new Promise((resolve, reject) => {
-    client.on("connect", resolve);
+  return new Promise((resolve, reject) => {
+    // At once, for a first message may be in the same segment as the answer.
+    client.on("connect", (socket) => resolve(callsOfWebsocket(socket)));
     client.on("connectFailed", reject);
     client.on("httpResponse", (response) => reject({ status: response.statusCode }));
   });
-  return callsOfWebsocket(socket);
 }
 
 /** A connection of `websocket`, at either end, behind the calls. */

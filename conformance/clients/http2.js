@@ -62,8 +62,10 @@ function framesOn(stream, extensions) {
 
   let closeSent = false;
   const close = (code, reason) => {
-    closeSent = true;
-    sender.close(code, reason, true);
+    if (!closeSent) {
+      closeSent = true;
+      sender.close(code, reason, true);
+    }
   };
   let received = { code: 1006, reason: "" };
   receiver.on("message", (data, isBinary) => messages.push(isBinary ? data : data.toString()));
@@ -71,9 +73,7 @@ function framesOn(stream, extensions) {
   receiver.on("pong", (payload) => pongs.push(payload));
   receiver.on("conclude", (code, reason) => {
     received = { code, reason: reason.toString() };
-    if (!closeSent) {
-      close(code === 1005 ? undefined : code, reason);
-    }
+    close(code === 1005 ? undefined : code, reason);
     // Nothing is read any more, but the end has yet to be seen.
     stream.unpipe(receiver).resume();
   });

@@ -25,7 +25,7 @@ class Http2Connection:
         if wharf.tls:
             wharf.tls.set_alpn_protocols(["h2"])
         connection.reader, connection.writer = await asyncio.open_connection("127.0.0.1", wharf.port, ssl=wharf.tls)
-        connection.h2 = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
+        connection.h2 = Protocol(H2Configuration(client_side=True, header_encoding="utf-8"))
         # What the preface says holds from the first byte on.
         connection.h2.local_settings = Settings(client=True, initial_values=settings)
         connection.h2.initiate_connection()
@@ -73,7 +73,8 @@ class Http2Connection:
             self.reading.result()
 
     def flush(self):
-        self.writer.write(self.h2.data_to_send())
+        if not self.writer.is_closing():
+            self.writer.write(self.h2.data_to_send())
 
     async def write(self, data):
         """Bytes of the test's own; ends quietly where the server has ended the connection."""
@@ -104,6 +105,15 @@ class Http2Connection:
         await self.reading
 
 
+class Protocol(H2Connection):
+    """After GOAWAY the streams that are open go on to their ends (RFC 9113 §6.8), where h2 takes nothing any more."""
+
+    def _receive_goaway_frame(self, frame):
+        event = ConnectionTerminated()
+        event.error_code = frame.error_code
+        return [], [event]
+
+
 class Stream:
     """One stream, and the WebSocket on it if there is one."""
 
@@ -119,6 +129,8 @@ class Stream:
         self.messages = []
         self.partial = []
         self.closed = None
+        self.sending = asyncio.Lock()
+        self.answers = []
 
     @property
     def status(self):
@@ -147,24 +159,28 @@ class Stream:
                     self.messages.append(type(what.data)().join(self.partial))
                     self.partial = []
             elif isinstance(what, Ping):
-                self.send_now(what.response())
+                self.answer(what.response())
             elif isinstance(what, CloseConnection):
                 self.closed = (what.code, what.reason or "")
                 if self.frames.state is ConnectionState.REMOTE_CLOSING:
-                    self.send_now(what.response())
+                    self.answer(what.response())
 
     def speaks_websocket(self):
         return self.is_socket and self.status == 200 and self.frames.state is not ConnectionState.CLOSED
 
-    def send_now(self, event):
-        self.connection.h2.send_data(self.id, self.frames.send(event))
-        self.connection.flush()
+    def answer(self, event):
+        """After what is being sent, as the windows allow."""
+        self.answers.append(asyncio.create_task(self.send(event)))
 
     async def send(self, message):
         await self.send_bytes(self.frames.send(message))
 
     async def send_bytes(self, data):
         """As much at a time as the server's windows allow; ends early where the server ended the stream."""
+        async with self.sending:
+            return await self.send_as_allowed(data)
+
+    async def send_as_allowed(self, data):
         h2 = self.connection.h2
         room = lambda: min(h2.local_flow_control_window(self.id), h2.max_outbound_frame_size)
         sent = 0

@@ -96,7 +96,7 @@ describe("a server without TLS", () => {
   after(() => wharf.end());
 
   test("curl gets the page by HTTP/1.1, and by HTTP/2 with prior knowledge", async () => {
-    assert.equal(await curl("--http1.0", wharf.url), "1.1 200");
+    assert.equal(await curl("--http1.0", wharf.url), "1 200");
     assert.equal(await curl("--http1.1", wharf.url), "1.1 200");
     assert.equal(await curl("--http2-prior-knowledge", wharf.url), "2 200");
   });

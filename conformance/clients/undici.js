@@ -4,6 +4,9 @@ import { Queue } from "./clients.js";
 
 const agent = new Agent({ allowH2: true, connect: { rejectUnauthorized: false } });
 
+// Of a refusal over HTTP/2 undici tells nothing at all, so that without an end of its own a test would wait for ever.
+const PATIENCE = 15_000;
+
 /** As a page's WebSocket, it has no call for pings, for fragments, or for the status of a refusal. */
 export const undici = {
   cannot: ["ping", "fragments", "status"],
@@ -16,6 +19,7 @@ export const undici = {
       socket.addEventListener("close", ({ code, reason }) => resolve({ code, reason }));
     });
     await new Promise((resolve, reject) => {
+      AbortSignal.timeout(PATIENCE).addEventListener("abort", () => reject(new Error(`no answer from ${url}`)));
       socket.addEventListener("open", resolve);
       socket.addEventListener("error", ({ error, message }) => reject(error ?? new Error(message)));
     });
