@@ -98,6 +98,8 @@ impl OpenStream {
         };
         let shared = Arc::new(Shared::new(registry.next_id(), opening, receiver.receives(), &options));
         let connection = Connection::new(shared.clone());
+        // Nobody else is there to tell of it.
+        registry.events.await_listener();
         registry.connected(&shared);
         let owner = registry.clone().as_owner();
         let launch = Launch { shared, owner, receiver: Some(receiver), options, compression };

@@ -112,3 +112,12 @@ async fn a_server_without_a_mount_tells_of_those_it_adopts_once_it_is_listened_t
     let connection = server.adopt(stream().1).unwrap();
     assert!(matches!(within(told).await, Some(Event::Connect(connected)) if connected == connection));
 }
+
+#[tokio::test]
+async fn a_stream_that_is_adopted_before_anybody_takes_events_is_told_to_who_does() {
+    let server = Server::new(ServerConfig::default());
+    let (_client, stream) = stream();
+    let connection = server.adopt(stream).unwrap();
+    let event = within(server.next_event()).await;
+    assert!(matches!(event, Some(Event::Connect(connected)) if connected == connection));
+}
