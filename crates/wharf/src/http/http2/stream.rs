@@ -43,6 +43,15 @@ impl Transport for Http2Stream {
     }
 }
 
+/// hyper would wait for a client without a window for as long as the connection lasts.
+impl Drop for Http2Stream {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.stream {
+            stream.leave();
+        }
+    }
+}
+
 impl AsyncRead for Http2Stream {
     fn poll_read(
         mut self: Pin<&mut Self>,

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 tokio::task_local! {
     /// The stream whose request the task answers.
@@ -65,6 +65,8 @@ pub(super) struct Stream {
     untaken: Mutex<Option<Instant>>,
     /// The task that sends for an upgraded stream.
     sender: OnceLock<AbortHandle>,
+    /// Nobody has the upgraded stream any more.
+    left: Notify,
 }
 
 impl Stream {
@@ -78,6 +80,11 @@ impl Stream {
         if let Some(sender) = self.sender.get() {
             sender.abort();
         }
+    }
+
+    /// Nobody sends more on an upgraded stream: what waits is the client's to take, for as long as a write may last.
+    pub(super) fn leave(&self) {
+        self.left.notify_one();
     }
 
     fn untaken(&self) -> Option<Instant> {
@@ -120,8 +127,18 @@ where
             return;
         };
         let counted = Counted::upgraded(&self.streams);
+        let (write_timeout, left) = (self.streams.write_timeout, Arc::clone(&stream));
         let task = tokio::spawn(async move {
-            future.await;
+            let over = async {
+                left.left.notified().await;
+                // Boxed, because it is large, and few live to need it.
+                Box::pin(sleep(write_timeout)).await;
+            };
+            tokio::select! {
+                biased;
+                () = future => {}
+                () = over => {}
+            }
             drop(counted);
         });
         // There is one for each stream.
@@ -136,7 +153,8 @@ async fn answer(mut answering: Pin<Box<dyn Future<Output = ()> + Send>>, mut cou
     let mut are_dropped = pin!(are_dropped.wait_for(|&are_dropped| are_dropped));
     let mut patience = Patience { write_timeout: counted.streams.write_timeout, over: None };
     let answering = poll_fn(|cx| {
-        if answering.as_mut().poll(cx).is_ready() || are_dropped.as_mut().poll(cx).is_ready() {
+        // Before anything is done for one that came too late.
+        if are_dropped.as_mut().poll(cx).is_ready() || answering.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
         // In the same task, so that it is looked at whenever something has changed.
