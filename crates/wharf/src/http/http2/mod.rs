@@ -10,7 +10,7 @@ mod streams;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
@@ -64,6 +64,8 @@ pub(super) async fn serve<S: IntoStream>(
     let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
 
     let mut watch = IdleWatch::of(&limits);
+    // When one is dropped whose place others have taken, and which goes on as if it had not been told to go.
+    let mut without_place = None;
     let deadline = loop {
         tokio::select! {
             biased;
@@ -77,8 +79,12 @@ pub(super) async fn serve<S: IntoStream>(
                 // A connection of WebSockets is no longer HTTP, so that those who come have its place.
                 if counts.upgraded > 0 {
                     slot.leave();
-                } else if !slot.take() {
+                    without_place = None;
+                } else if slot.take() {
+                    without_place = None;
+                } else {
                     connection.as_mut().graceful_shutdown();
+                    without_place.get_or_insert_with(|| Instant::now() + limits.write_timeout);
                 }
                 watch.counted(counts);
             }
@@ -88,6 +94,7 @@ pub(super) async fn serve<S: IntoStream>(
                 }
                 connection.as_mut().graceful_shutdown();
             }
+            () = sleep_until(without_place.unwrap_or(watch.until)), if without_place.is_some() => return,
             deadline = closing(&mut stop) => break deadline,
         }
     };
@@ -104,7 +111,8 @@ pub(super) async fn serve<S: IntoStream>(
         }
     }
     connection.as_mut().graceful_shutdown();
-    let farewell = deadline.min(Instant::now() + limits.close_timeout);
+    let mut farewell = deadline.min(Instant::now() + limits.close_timeout);
+    let mut moved = progress.moved();
     let mut are_dropped = false;
     loop {
         // Each time anew: what the client had sent before it was told comes later, and can become a WebSocket.
@@ -113,7 +121,7 @@ pub(super) async fn serve<S: IntoStream>(
         if !asks && streams_now.upgraded > 0 {
             let resident = ResidentTask::here();
             tokio::spawn(async move {
-                let _ = connection.await;
+                outlive(connection, streams, counts, limits).await;
                 drop(resident);
             });
             return;
@@ -126,7 +134,49 @@ pub(super) async fn serve<S: IntoStream>(
                 streams.drop_requests();
                 are_dropped = true;
             }
-            () = sleep_until(farewell), if !asks => return,
+            () = sleep_until(farewell), if !asks => {
+                // The end of an answer may still be on its way.
+                if Instant::now() >= deadline || progress.moved() == moved {
+                    return;
+                }
+                moved = progress.moved();
+                farewell = deadline.min(Instant::now() + limits.close_timeout);
+            }
+        }
+    }
+}
+
+/// Goes on with the WebSockets of a connection whose server has gone, and with nothing else: not every client hears that it is
+/// to ask for no more.
+async fn outlive(
+    mut connection: impl Future + Unpin,
+    streams: Arc<Streams>,
+    mut counts: watch::Receiver<Counts>,
+    limits: Limits,
+) {
+    // What it sent before it was told is on its way until then.
+    let farewell = Instant::now() + limits.close_timeout;
+    let mut are_dropped = false;
+    let mut end = None;
+    loop {
+        let Counts { requests, upgraded, given_up } = *counts.borrow_and_update();
+        if given_up > MOST_GIVEN_UP {
+            return;
+        }
+        end = match end {
+            _ if upgraded > 0 || requests > 0 && !are_dropped => None,
+            None => Some(Instant::now() + limits.close_timeout),
+            end => end,
+        };
+        tokio::select! {
+            biased;
+            _ = &mut connection => return,
+            _ = counts.changed() => {}
+            () = sleep_until(farewell), if !are_dropped => {
+                streams.drop_requests();
+                are_dropped = true;
+            }
+            () = sleep_until(end.unwrap_or(farewell)), if end.is_some() => return,
         }
     }
 }
@@ -159,12 +209,20 @@ struct IdleWatch {
     until: Instant,
     /// It was told to go, when so many bytes had been sent.
     told: Option<u64>,
+    /// How often that was looked at.
+    looks: u32,
 }
 
 impl IdleWatch {
     /// A connection that has no stream yet.
     fn of(limits: &Limits) -> Self {
-        Self { limits: *limits, is_idle: true, until: Instant::now() + limits.handshake_timeout, told: None }
+        Self {
+            limits: *limits,
+            is_idle: true,
+            until: Instant::now() + limits.handshake_timeout,
+            told: None,
+            looks: 0,
+        }
     }
 
     fn counted(&mut self, counts: Counts) {
@@ -176,8 +234,10 @@ impl IdleWatch {
 
     /// Its time is over: whether it is to be dropped, and not only told to go. What was sent last may still be on its way.
     fn has_ended(&mut self, moved: u64) -> bool {
-        let has_ended = self.told == Some(moved);
+        // An answer to a PING is sent, too.
+        let has_ended = self.told == Some(moved) || self.looks == MOST_LOOKS;
         self.told = Some(moved);
+        self.looks += 1;
         self.until = Instant::now() + self.limits.write_timeout;
         has_ended
     }
@@ -199,7 +259,7 @@ impl hyper::service::Service<Request<Incoming>> for Http2Service {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         if request.headers().len() > self.limits.max_headers {
             let refusal = text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many header fields\n");
-            return Box::pin(async { Ok(refusal.map(WatchedBody)) });
+            return Box::pin(async { Ok(refusal.map(WatchedBody::new)) });
         }
         let is_head = request.method() == Method::HEAD;
         // RFC 8441 §4: the authority says whom it is for, and is no host to make a tunnel to.
@@ -216,7 +276,7 @@ impl hyper::service::Service<Request<Incoming>> for Http2Service {
                 without_body(&mut response);
             }
             streams::answered();
-            Ok(response.map(WatchedBody))
+            Ok(response.map(WatchedBody::new))
         })
     }
 }
@@ -231,8 +291,33 @@ fn without_body(response: &mut Response<ResponseBody>) {
     }
 }
 
-/// A response's body that tells its stream what became of it.
-struct WatchedBody(ResponseBody);
+/// A response's body that tells its stream what became of it, and is given in pieces: hyper takes each whole as soon as the
+/// client has room for a byte of it, and then nobody waits for the client any more.
+struct WatchedBody {
+    body: ResponseBody,
+    /// Came with the last piece, and is the next.
+    rest: Bytes,
+}
+
+impl WatchedBody {
+    const fn new(body: ResponseBody) -> Self {
+        Self { body, rest: Bytes::new() }
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.rest = data,
+                    Err(other) => return Poll::Ready(Some(Ok(other))),
+                },
+                ended => return Poll::Ready(ended),
+            }
+        }
+        let len = self.rest.len().min(PIECE_SIZE);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(len)))))
+    }
+}
 
 impl Body for WatchedBody {
     type Data = Bytes;
@@ -242,22 +327,34 @@ impl Body for WatchedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let polled = Pin::new(&mut self.0).poll_frame(cx);
+        let polled = self.poll_piece(cx);
         streams::body_was_asked(polled.is_ready());
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        let mut hint = self.body.size_hint();
+        let rest = self.rest.len() as u64;
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint.set_lower(hint.lower().saturating_add(rest));
+        hint
     }
 }
 
+/// How much of an answer hyper is given at once, in bytes: that much of it may lie here for a client that takes nothing.
+const PIECE_SIZE: usize = 16 * 1024;
+
 /// How much of what a stream sends waits in the connection's own buffer, in bytes, before more is asked for.
 const SEND_BUFFER_SIZE: usize = 64 * 1024;
+
+/// So many times the write timeout has a connection without a stream at most, from when it is told to go.
+const MOST_LOOKS: u32 = 20;
 
 /// So many more requests than were answered may a client give up. One that opens streams to reset them makes work and takes
 /// none of it (CVE-2023-44487).
