@@ -8,6 +8,7 @@ mod support;
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -240,4 +241,20 @@ async fn a_connection_whose_place_others_have_taken_ends_whatever_the_client_hea
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_connection_keeps_its_place_until_its_client_has_ended_it() {
+    let http = HttpServer::builder().max_connections(1).bind("127.0.0.1:0").await.unwrap();
+    let mut first = Client::connect(&http).await;
+    // A frame of SETTINGS that is none ends it.
+    first.write([PREFACE, &[0, 0, 1, 4, 0, 0, 0, 0, 0, 0]].concat()).await;
+    assert!(!first.rest().await.is_empty());
+
+    let mut second = Client::connect(&http).await;
+    second.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut answer = pin!(second.head());
+    assert!(tokio::time::timeout(SHORT, &mut answer).await.is_err());
+    drop(first);
+    assert_eq!(answer.await.status(), 404);
 }

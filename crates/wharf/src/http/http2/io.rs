@@ -7,19 +7,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use super::super::connection::end;
 use super::super::limits::Limits;
 use super::super::stream::HttpStream;
 
-/// The stream under an HTTP/2 connection. hyper drops it as soon as it has ended our half; what the client still sends then
-/// is read all the same, up to the close timeout, for a socket that is closed with bytes unread takes back what it sent last.
-pub(super) struct Http2Io<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> {
+/// The stream under an HTTP/2 connection. hyper drops it as soon as it has ended our half; it is given back then, for whoever
+/// sees it to its [end](Ending).
+pub(super) struct Http2Io<S> {
     /// Taken when it is dropped.
     stream: Option<HttpStream<S>>,
     progress: Progress,
-    limits: Limits,
+    give_back: Option<oneshot::Sender<HttpStream<S>>>,
     is_shut_down: bool,
     has_peer_ended: bool,
 }
@@ -34,19 +34,22 @@ impl Progress {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Http2Io<S> {
-    pub(super) fn new(stream: HttpStream<S>, limits: Limits) -> (Self, Progress) {
+impl<S> Http2Io<S> {
+    pub(super) fn new(stream: HttpStream<S>) -> (Self, Progress, oneshot::Receiver<HttpStream<S>>) {
         let progress = Progress::default();
+        let (give_back, taken_over) = oneshot::channel();
         let io = Self {
             stream: Some(stream),
             progress: progress.clone(),
-            limits,
+            give_back: Some(give_back),
             is_shut_down: false,
             has_peer_ended: false,
         };
-        (io, progress)
+        (io, progress, taken_over)
     }
+}
 
+impl<S: Unpin> Http2Io<S> {
     fn stream(&mut self) -> io::Result<Pin<&mut HttpStream<S>>> {
         let gone = || io::Error::from(io::ErrorKind::NotConnected);
         self.stream.as_mut().map(Pin::new).ok_or_else(gone)
@@ -58,20 +61,60 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Http2Io<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drop for Http2Io<S> {
+impl<S> Drop for Http2Io<S> {
     fn drop(&mut self) {
-        let Some(mut stream) = self.stream.take().filter(|_| self.is_shut_down && !self.has_peer_ended)
-        else {
-            return;
-        };
-        if let Ok(runtime) = Handle::try_current() {
-            let limits = self.limits;
-            runtime.spawn(async move { end(&mut stream, &limits, false).await });
+        let stream = self.stream.take().filter(|_| self.is_shut_down && !self.has_peer_ended);
+        if let (Some(stream), Some(give_back)) = (stream, self.give_back.take()) {
+            // Nobody waits for the end of one that is dropped before hyper is done.
+            let _ = give_back.send(stream);
         }
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncRead for Http2Io<S> {
+/// A connection, and then its end: what the client still sends when our half has ended is read, up to the close timeout, for a
+/// socket that is closed with bytes unread takes back what it sent last.
+pub(super) struct Ending<C, S> {
+    connection: Option<Pin<Box<C>>>,
+    given_back: oneshot::Receiver<HttpStream<S>>,
+    limits: Limits,
+    end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl<C, S> Ending<C, S> {
+    pub(super) fn new(connection: C, given_back: oneshot::Receiver<HttpStream<S>>, limits: Limits) -> Self {
+        Self { connection: Some(Box::pin(connection)), given_back, limits, end: None }
+    }
+
+    /// The connection, while it lasts.
+    pub(super) fn connection(&mut self) -> Option<Pin<&mut C>> {
+        self.connection.as_mut().map(Pin::as_mut)
+    }
+}
+
+impl<C, S> Future for Ending<C, S>
+where
+    C: Future,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        if let Some(connection) = &mut this.connection {
+            // How it ended is nobody's to know: each request on it was told.
+            let _ = ready!(connection.as_mut().poll(cx));
+            this.connection = None;
+            let limits = this.limits;
+            let end = |mut stream| -> Pin<Box<dyn Future<Output = ()> + Send>> {
+                Box::pin(async move { end(&mut stream, &limits, false).await })
+            };
+            this.end = this.given_back.try_recv().ok().map(end);
+        }
+        this.end.as_mut().map_or(Poll::Ready(()), |end| end.as_mut().poll(cx))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Http2Io<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -84,7 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncRead for Http2Io<S
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncWrite for Http2Io<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Http2Io<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(self.stream()?.poll_write(cx, buf))?;
         self.moved(written)

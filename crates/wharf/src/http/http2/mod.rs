@@ -30,7 +30,7 @@ use super::stream::HttpStream;
 use super::upgrade::{Arrival, Mount, decide};
 use super::{Phase, Terms, closing};
 use crate::driver::{IntoStream, ResidentTask};
-use io::Http2Io;
+use io::{Ending, Http2Io};
 use streams::{Counts, StreamExecutor, Streams};
 
 /// What a client that knows that we speak HTTP/2 begins with (RFC 9113 §3.4).
@@ -59,9 +59,13 @@ pub(super) async fn serve<S: IntoStream>(
     let streams = Arc::new(Streams::new(limits.write_timeout));
     let mut counts = streams.counts();
     let service = Http2Service { service, mount: Arc::clone(&terms.mount), arrival, limits };
-    let (stream, progress) = Http2Io::new(stream, limits);
+    let (stream, progress, given_back) = Http2Io::new(stream);
     let builder = http2(&limits, StreamExecutor::new(Arc::clone(&streams)));
-    let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let mut connection = Ending::new(connection, given_back, limits);
+    let tell_to_go = |connection: &mut Ending<http2::Connection<_, _, _>, S>| {
+        connection.connection().into_iter().for_each(http2::Connection::graceful_shutdown);
+    };
 
     let mut watch = IdleWatch::of(&limits);
     // When one is dropped whose place others have taken, and which goes on as if it had not been told to go.
@@ -69,8 +73,7 @@ pub(super) async fn serve<S: IntoStream>(
     let deadline = loop {
         tokio::select! {
             biased;
-            // How it ended is nobody's to know: each request on it was told.
-            _ = &mut connection => return,
+            () = &mut connection => return,
             _ = counts.changed() => {
                 let counts = *counts.borrow_and_update();
                 if counts.given_up > MOST_GIVEN_UP {
@@ -83,7 +86,7 @@ pub(super) async fn serve<S: IntoStream>(
                 } else if slot.take() {
                     without_place = None;
                 } else {
-                    connection.as_mut().graceful_shutdown();
+                    tell_to_go(&mut connection);
                     without_place.get_or_insert_with(|| Instant::now() + limits.write_timeout);
                 }
                 watch.counted(counts);
@@ -92,7 +95,7 @@ pub(super) async fn serve<S: IntoStream>(
                 if watch.has_ended(progress.moved()) {
                     return;
                 }
-                connection.as_mut().graceful_shutdown();
+                tell_to_go(&mut connection);
             }
             () = sleep_until(without_place.unwrap_or(watch.until)), if without_place.is_some() => return,
             deadline = closing(&mut stop) => break deadline,
@@ -105,12 +108,12 @@ pub(super) async fn serve<S: IntoStream>(
     while counts.borrow_and_update().upgraded > 0 && Instant::now() < patience {
         tokio::select! {
             biased;
-            _ = &mut connection => return,
+            () = &mut connection => return,
             _ = counts.changed() => {}
             () = sleep_until(patience) => {}
         }
     }
-    connection.as_mut().graceful_shutdown();
+    tell_to_go(&mut connection);
     let mut farewell = deadline.min(Instant::now() + limits.close_timeout);
     let mut moved = progress.moved();
     let mut are_dropped = false;
@@ -128,7 +131,7 @@ pub(super) async fn serve<S: IntoStream>(
         }
         tokio::select! {
             biased;
-            _ = &mut connection => return,
+            () = &mut connection => return,
             _ = counts.changed() => {}
             () = sleep_until(deadline), if asks => {
                 streams.drop_requests();
@@ -149,7 +152,7 @@ pub(super) async fn serve<S: IntoStream>(
 /// Goes on with the WebSockets of a connection whose server has gone, and with nothing else: not every client hears that it is
 /// to ask for no more.
 async fn outlive(
-    mut connection: impl Future + Unpin,
+    mut connection: impl Future<Output = ()> + Unpin,
     streams: Arc<Streams>,
     mut counts: watch::Receiver<Counts>,
     limits: Limits,
@@ -170,7 +173,7 @@ async fn outlive(
         };
         tokio::select! {
             biased;
-            _ = &mut connection => return,
+            () = &mut connection => return,
             _ = counts.changed() => {}
             () = sleep_until(farewell), if !are_dropped => {
                 streams.drop_requests();
