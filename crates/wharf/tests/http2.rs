@@ -9,6 +9,8 @@ mod support;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{self, Poll};
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ use hyper::body::{Body, Frame};
 use service::ServiceFn;
 use support::{Client, ClientOf, Site, close, text, until, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use wharf::{
     Accept, ClientAddressHeader, CloseCode, Connection, Context, Event, Handler, HttpServer, MessageRef,
 };
@@ -216,6 +219,75 @@ async fn a_websocket_that_is_not_read_holds_no_other_up() {
     let (mut client, connection) = open(&site, &mut http2).await;
     client.send([text("goes on")]).await;
     assert_eq!(within(connection.recv()).await, Some("goes on".into()));
+}
+
+struct Counting(Arc<AtomicUsize>);
+
+impl Handler for Counting {
+    fn message(&mut self, _: &mut Context<'_>, _: MessageRef<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn small_messages_come_on_many_websockets_at_once_as_fast_as_their_client_can() {
+    const WEBSOCKETS: usize = 100;
+    let site = Site::open().await;
+    let count = Arc::new(AtomicUsize::new(0));
+    let stream = Client::connect(&site.http).await.stream.into_std().unwrap();
+    // Elsewhere, so that it does not wait for the server.
+    let client = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let mut http2 = Http2::over(TcpStream::from_std(stream).unwrap()).await;
+            let mut clients = Vec::new();
+            for _ in 0..WEBSOCKETS {
+                let mut client = ClientOf::on(http2.ask("/", "").await);
+                assert_eq!(client.head().await.status(), 200);
+                clients.push(client);
+            }
+            for _ in 0..20 {
+                for client in &mut clients {
+                    for _ in 0..50 {
+                        client.send([text("a")]).await;
+                    }
+                }
+            }
+            for client in &mut clients {
+                client.send([close(1000, "")]).await;
+                assert_eq!(client.frame().await, close(1000, ""));
+            }
+        });
+    });
+    for _ in 0..WEBSOCKETS {
+        site.request().await.accept_with(Accept::new(), Counting(Arc::clone(&count))).unwrap();
+        site.connected().await;
+    }
+    for _ in 0..WEBSOCKETS {
+        assert_eq!(site.close_event().await.0, 1000);
+    }
+    assert_eq!(count.load(Ordering::Relaxed), WEBSOCKETS * 1000);
+    client.join().unwrap();
+}
+
+#[tokio::test]
+async fn one_websocket_that_is_not_read_does_not_end_the_connection_however_small_its_messages() {
+    let http = HttpServer::builder().max_concurrent_streams(2).bind("127.0.0.1:0").await.unwrap();
+    let server = Server::mounted(ServerConfig::default(), [&http]).unwrap();
+    let site = Site::of(http, server);
+    let mut http2 = connect(&site.http).await;
+    let (mut held, held_connection) = open(&site, &mut http2).await;
+    let (mut client, connection) = open(&site, &mut http2).await;
+    held_connection.pause();
+    for _ in 0..5000 {
+        held.send([text("a")]).await;
+    }
+    client.send([text("goes on")]).await;
+    assert_eq!(within(connection.recv()).await, Some("goes on".into()));
+    held_connection.resume();
+    for _ in 0..5000 {
+        assert_eq!(within(held_connection.recv()).await, Some("a".into()));
+    }
 }
 
 #[tokio::test]

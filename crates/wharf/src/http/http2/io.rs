@@ -22,6 +22,8 @@ pub(super) struct Http2Io<S> {
     give_back: Option<oneshot::Sender<HttpStream<S>>>,
     is_shut_down: bool,
     has_peer_ended: bool,
+    /// In bytes, since others had their turn.
+    read_in_a_row: usize,
 }
 
 /// How many bytes a connection has sent.
@@ -44,6 +46,7 @@ impl<S> Http2Io<S> {
             give_back: Some(give_back),
             is_shut_down: false,
             has_peer_ended: false,
+            read_in_a_row: 0,
         };
         (io, progress, taken_over)
     }
@@ -120,9 +123,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Http2Io<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.read_in_a_row >= READ_A_TURN {
+            self.read_in_a_row = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
-        let polled = ready!(self.stream()?.poll_read(cx, buf));
-        self.has_peer_ended |= polled.is_err() || buf.filled().len() == before && buf.remaining() > 0;
+        let Poll::Ready(polled) = self.stream()?.poll_read(cx, buf) else {
+            self.read_in_a_row = 0;
+            return Poll::Pending;
+        };
+        let read = buf.filled().len() - before;
+        self.read_in_a_row += read;
+        self.has_peer_ended |= polled.is_err() || read == 0 && buf.remaining() > 0;
         Poll::Ready(polled)
     }
 }
@@ -156,3 +169,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Http2Io<S> {
         Poll::Ready(Ok(()))
     }
 }
+
+/// After so many bytes those get their turn for whom they are. h2 takes a client to be hostile for whom many small frames lie
+/// unread, on all streams together.
+const READ_A_TURN: usize = 16 * 1024;

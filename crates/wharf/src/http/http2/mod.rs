@@ -199,10 +199,12 @@ fn http2(limits: &Limits, executor: StreamExecutor) -> http2::Builder<StreamExec
     builder
 }
 
-/// The windows of all streams together (RFC 9113 §6.9.1: at most 2^31 - 1 bytes).
+/// The windows of all streams together (RFC 9113 §6.9.1: at most 2^31 - 1 bytes), or more: half of it is what h2 allows for the
+/// cost of small frames that lie unread, and one stream that is not read can have more of them than its own window is worth.
 fn connection_window(limits: &Limits) -> u32 {
+    const LEAST: u32 = 8 << 20;
     const LARGEST: u32 = (1 << 31) - 1;
-    limits.http2_window_size.saturating_mul(limits.max_concurrent_streams).clamp(65_535, LARGEST)
+    limits.http2_window_size.saturating_mul(limits.max_concurrent_streams).clamp(LEAST, LARGEST)
 }
 
 /// When a connection without a stream is told to go, and when it is dropped.

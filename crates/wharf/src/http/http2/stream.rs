@@ -58,7 +58,16 @@ impl AsyncRead for Http2Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.upgraded).poll_read(cx, buf)
+        // Each frame of DATA is a read of its own, and small ones are to come together all the same. Errors and the end stay.
+        let before = buf.filled().len();
+        loop {
+            let former = buf.filled().len();
+            match Pin::new(&mut self.upgraded).poll_read(cx, buf) {
+                Poll::Ready(Ok(())) if buf.filled().len() > former && buf.remaining() > 0 => {}
+                Poll::Ready(Err(_)) | Poll::Pending if former > before => return Poll::Ready(Ok(())),
+                polled => return polled,
+            }
+        }
     }
 }
 
