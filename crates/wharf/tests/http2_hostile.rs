@@ -258,3 +258,19 @@ async fn a_connection_keeps_its_place_until_its_client_has_ended_it() {
     drop(first);
     assert_eq!(answer.await.status(), 404);
 }
+
+#[tokio::test]
+async fn a_service_that_panics_is_not_taken_for_a_client_that_gives_up() {
+    let service = ServiceFn(|request: Request<_>| async move {
+        assert_ne!(request.uri().path(), "/", "it panics");
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+    });
+    let http = HttpServer::builder().service(service).bind("127.0.0.1:0").await.unwrap();
+    let mut http2 = Http2::over(Client::connect(&http).await.stream).await;
+    for _ in 0..1100 {
+        let request = Request::get("https://a/").body(()).unwrap();
+        let mut stream = http2.send(request, true).await;
+        let error = within(stream.response.take().unwrap()).await.unwrap_err();
+        assert_eq!(error.reason(), Some(Reason::CANCEL));
+    }
+}

@@ -209,7 +209,9 @@ impl Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.streams.count(|counts| match (self.is_upgraded, self.is_answered) {
+        // A panic of the service is not the client's doing.
+        let is_answered = self.is_answered || std::thread::panicking();
+        self.streams.count(|counts| match (self.is_upgraded, is_answered) {
             (true, _) => counts.upgraded -= 1,
             (false, true) => {
                 counts.requests -= 1;
