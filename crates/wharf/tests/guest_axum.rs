@@ -184,7 +184,8 @@ async fn the_hosts_shutdown_waits_for_websockets_that_are_closed_at_the_same_tim
 #[tokio::test]
 async fn axum_routes_on_an_http_server_of_wharfs_own_have_their_websockets_there() {
     let server = Server::new(ServerConfig::default());
-    let http = HttpServer::builder().service(app(&server)).bind("127.0.0.1:0").await.unwrap();
+    let http = HttpServer::builder().service(app(&server)).close_timeout(Duration::from_millis(10));
+    let http = http.bind("127.0.0.1:0").await.unwrap();
     let mut client = Client::to(http.local_addr()).await;
     client.write(handshake_to("/echo", "")).await;
     assert_eq!(client.head().await.status(), 101);

@@ -549,3 +549,23 @@ async fn who_asks_for_http2_by_an_upgrade_is_answered_in_http_1_1() {
     client.write(format!("GET / HTTP/1.1\r\nHost: a\r\n{upgrade}\r\n")).await;
     assert_eq!(client.head().await.status_line(), "HTTP/1.1 404 Not Found");
 }
+
+#[tokio::test]
+async fn after_the_closing_handshake_a_client_that_leaves_its_half_open_is_not_waited_for() {
+    // Firefox and undici
+    let hour = Duration::from_secs(3600);
+    let site = Site::with(ServerConfig::default().close_timeout(hour)).await;
+    let mut http2 = connect(&site.http).await;
+    let (mut client, connection) = open(&site, &mut http2).await;
+    client.send([close(1000, "bye")]).await;
+    within(connection.closed()).await;
+    assert_eq!(client.frame().await, close(1000, "bye"));
+    client.sees_end().await;
+    assert_eq!(site.close_event().await, (1000, "bye".to_owned()));
+    let (mut client, connection) = open(&site, &mut http2).await;
+    connection.close(CloseCode::NORMAL, Some("bye")).unwrap();
+    assert_eq!(client.frame().await, close(1000, "bye"));
+    client.send([close(1000, "")]).await;
+    within(connection.closed()).await;
+    client.sees_end().await;
+}

@@ -60,7 +60,12 @@ impl<S: Transport> Driver<S> {
         // What the peer has sent meanwhile is read, because a socket closed with unread input is reset, and that
         // can destroy our last frames on their way.
         let has_peer_ended = self.discard_input(cx, read_buffer).is_ready();
-        if has_peer_ended || is_late || is_prompt || ending == Ending::Lost(Cause::PeerEnded) {
+        if has_peer_ended
+            || !self.stream.lingers()
+            || is_late
+            || is_prompt
+            || ending == Ending::Lost(Cause::PeerEnded)
+        {
             return self.gone(&ending);
         }
         Poll::Pending

@@ -16,6 +16,12 @@ use crate::tls::TlsStream;
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// Lets the coming end of the stream look like an abort to the peer, not like an orderly end.
     fn reset_on_drop(&mut self);
+
+    /// Whether what the peer still sends has to be read after our half has ended: otherwise it could destroy our last frames
+    /// on their way.
+    fn lingers(&self) -> bool {
+        true
+    }
 }
 
 /// Takes what is to be written in parts, past the output.
@@ -127,6 +133,10 @@ impl Stream {
 impl Transport for Box<dyn Transport> {
     fn reset_on_drop(&mut self) {
         self.as_mut().reset_on_drop();
+    }
+
+    fn lingers(&self) -> bool {
+        self.as_ref().lingers()
     }
 }
 

