@@ -5,7 +5,8 @@ mod support;
 use std::time::Duration;
 
 use support::{Client, ClientOf, Site, close, handshake, text, within};
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::Instant;
 use wharf::{Accept, HttpServer, Server, ServerConfig};
 
 impl support::roads::Peer for DuplexStream {
@@ -87,8 +88,26 @@ async fn one_that_finds_no_place_in_time_is_dropped() {
     let [(_first, stream), (second, other)] = [duplex(1024), duplex(1024)];
     http.serve_stream(stream, None);
     tokio::task::yield_now().await;
-    let began = tokio::time::Instant::now();
+    let began = Instant::now();
     http.serve_stream(other, None);
     ClientOf::<DuplexStream>::on(second).sees_end().await;
     assert_eq!(began.elapsed(), Duration::from_secs(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_waits_for_a_place_is_dropped_as_the_server_closes() {
+    let http = HttpServer::builder().max_connections(1).unbound().await.unwrap();
+    let server = Server::mounted(ServerConfig::default(), [&http]).unwrap();
+    let (mut holding, stream) = duplex(1024);
+    http.serve_stream(stream, None);
+    holding.write_all(handshake("").as_bytes()).await.unwrap();
+    let _undecided = within(server.next_event()).await;
+
+    let (mut waiting, stream) = duplex(1024);
+    http.serve_stream(stream, None);
+    tokio::task::yield_now().await;
+    http.close();
+    let started = Instant::now();
+    assert_eq!(waiting.read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(started.elapsed(), Duration::ZERO);
 }

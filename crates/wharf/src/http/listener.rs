@@ -126,15 +126,18 @@ impl Serving {
     pub(crate) async fn take_given(mut self, stream: Stream, peer: Option<SocketAddr>) {
         let arrival = Arrival::of_peer(peer);
         let slots = Arc::clone(&self.offer.slots);
+        let mut stop = self.stop.clone();
         let place = async {
             mounted(&mut self.stop).await;
             slots.acquire_owned().await.ok()
         };
-        let Ok(Some(permit)) =
-            timeout_at(arrival.started + self.offer.terms.limits.handshake_timeout, place).await
-        else {
-            return;
+        let until = arrival.started + self.offer.terms.limits.handshake_timeout;
+        let placed = tokio::select! {
+            biased;
+            placed = timeout_at(until, place) => placed,
+            _ = closing(&mut stop) => return,
         };
+        let Ok(Some(permit)) = placed else { return };
         let slot = Slot::new(Some(permit));
         match stream {
             Stream::Tcp(stream) => self.take(stream, arrival, slot),
