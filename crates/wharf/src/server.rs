@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::adopt::{AdoptError, OpenStream};
@@ -72,8 +72,8 @@ struct Listening {
 /// Where a server is mounted.
 enum Place {
     Own(HttpServer),
-    /// As a guest.
-    Foreign(Arc<Mount>),
+    /// As a guest, while anybody has it.
+    Foreign(Weak<Mount>),
 }
 
 impl Server {
@@ -165,7 +165,10 @@ impl Server {
         let mounted = self.under(config)?;
         let guest = Guest::new(&mounted);
         self.registry.set_shut_down(false);
-        lock(&self.listening.mounts).push((Place::Foreign(guest.mount().clone()), mounted));
+        let mut mounts = lock(&self.listening.mounts);
+        mounts.retain(|(place, _)| !matches!(place, Place::Foreign(mount) if mount.strong_count() == 0));
+        mounts.push((Place::Foreign(Arc::downgrade(guest.mount())), mounted));
+        drop(mounts);
         Ok(guest)
     }
 
@@ -208,7 +211,9 @@ impl Server {
         for (place, owner) in lock(&self.listening.mounts).drain(..) {
             match place {
                 Place::Own(http) => http.unmount(&owner),
-                Place::Foreign(mount) => mount.clear(&owner),
+                Place::Foreign(mount) => {
+                    mount.upgrade().into_iter().for_each(|mount| mount.clear(&owner));
+                }
             }
         }
     }

@@ -541,13 +541,18 @@ async fn an_answer_to_head_has_its_length_and_no_body() {
 }
 
 #[tokio::test]
-async fn who_asks_for_http2_by_an_upgrade_is_answered_in_http_1_1() {
-    // RFC 9113 §3.1
+async fn who_asks_for_http2_or_tls_by_an_upgrade_is_answered_in_http_1_1() {
+    // RFC 9110 §7.8, RFC 9113 §3.1; Apache's client asks for TLS so.
     let site = Site::open().await;
-    let mut client = site.client().await;
-    let upgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n";
-    client.write(format!("GET / HTTP/1.1\r\nHost: a\r\n{upgrade}\r\n")).await;
-    assert_eq!(client.head().await.status_line(), "HTTP/1.1 404 Not Found");
+    for upgrade in [
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
+        "Connection: Upgrade\r\nUpgrade: TLS/1.2\r\n",
+    ] {
+        let mut client = site.client().await;
+        client.write(format!("GET / HTTP/1.1\r\nHost: a\r\n{upgrade}\r\n")).await;
+        assert_eq!(client.head().await.status_line(), "HTTP/1.1 404 Not Found");
+    }
+    assert_eq!(site.server.counters().handshakes, 0);
 }
 
 #[tokio::test]

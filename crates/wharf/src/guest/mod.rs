@@ -42,6 +42,8 @@ pub use layer::Hosted;
 ///   with 501.
 /// - For WebSockets over HTTP/2 (RFC 8441), hyper's `enable_connect_protocol()`; axum does. Its routes are to take the method
 ///   CONNECT beside GET: axum's `any`.
+/// - Bound its HTTP/2 connections as its own requests need it, and give them a window for many small frames, hyper's
+///   `initial_connection_window_size(8 << 20)` or more: what h2 allows to lie unread follows from it.
 /// - Say whom a request comes from, by [`PeerAddress`] among its extensions, or axum's `ConnectInfo<SocketAddr>`. Otherwise
 ///   nobody knows: [`Request::socket_address`](crate::Request::socket_address) is `None`.
 /// - Shut both down: the host's own shutdown does not wait for WebSockets over HTTP/1.1, and waits for those over HTTP/2

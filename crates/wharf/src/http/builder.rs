@@ -93,7 +93,7 @@ impl HttpServerBuilder {
 
     /// How long a response may stand still, not one byte of it taken by the client. Default 30 s.
     ///
-    /// The connection is dropped then.
+    /// The connection is dropped then; of HTTP/2 the stream alone, where the connection takes others.
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.limits.write_timeout = timeout;
         self

@@ -18,7 +18,7 @@ use super::http2::PREFACE;
 use super::limits::{DEFAULT_MAX_HEADERS, Limits};
 use super::request::{HttpRequest, UpgradeRequest};
 use super::stream::HttpStream;
-use super::upgrade::{Arrival, Begin, Decided, asks_for_upgrade};
+use super::upgrade::{Arrival, Begin, Decided, asks_for_websocket};
 use super::{Phase, Terms, turned_away};
 use crate::date::imf_fixdate;
 use crate::proto::handshake::Answer;
@@ -216,7 +216,10 @@ fn is_handshake(fields: &[httparse::Header<'_>]) -> bool {
         let is = |name| field.name.eq_ignore_ascii_case(name);
         is("Content-Length") || is("Transfer-Encoding") || is("Expect") || field.name.len() > LONGEST_NAME
     };
-    asks_for_upgrade(values("Upgrade"), values("Connection")) && !fields.iter().any(is_hypers)
+    let has = |name: &'static str| values(name).next().is_some();
+    asks_for_websocket(values("Upgrade"), values("Connection"), || {
+        has("Sec-WebSocket-Key") || has("Sec-WebSocket-Version")
+    }) && !fields.iter().any(is_hypers)
 }
 
 /// Reads what the client sends before it has its answer, up to as much as HTTP would. Ends where the client does.

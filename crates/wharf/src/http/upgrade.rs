@@ -73,24 +73,35 @@ impl Arrival {
     }
 }
 
-/// Whether a request asks for another protocol (RFC 9110 §7.8), whichever it is.
+/// Whether a request asks for a WebSocket by an upgrade, rightly or not.
 pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
     let values = |name| headers.get_all(name).iter().map(HeaderValue::as_bytes);
-    asks_for_upgrade(values(header::UPGRADE), values(header::CONNECTION))
+    let has = |name| headers.contains_key(name);
+    asks_for_websocket(values(header::UPGRADE), values(header::CONNECTION), || {
+        has(header::SEC_WEBSOCKET_KEY) || has(header::SEC_WEBSOCKET_VERSION)
+    })
 }
 
-/// Whether these values of `Upgrade` and of `Connection` ask for another protocol.
-pub(super) fn asks_for_upgrade<'a>(
+/// Whether these values of `Upgrade` and of `Connection` ask for a WebSocket, or, where there is a field of its handshake, for
+/// another protocol in its place. All other upgrades are the HTTP service's, which may take no notice of them (RFC 9110
+/// §7.8): some clients ask for TLS or HTTP/2 with each of their requests.
+pub(super) fn asks_for_websocket<'a>(
     mut upgrade: impl Iterator<Item = &'a [u8]>,
     mut connection: impl Iterator<Item = &'a [u8]>,
+    has_a_field_of_the_handshake: impl FnOnce() -> bool,
 ) -> bool {
     let is_upgrade = |option: &[u8]| option.trim_ascii().eq_ignore_ascii_case(b"upgrade");
-    // HTTP/2 by an upgrade is no more (RFC 9113 §3.1), and those who ask for it all the same go on in HTTP/1.1.
-    let is_http2 = |protocol: &[u8]| protocol.eq_ignore_ascii_case(b"h2c");
-    upgrade.any(|value| !value.is_empty() && !is_http2(value.trim_ascii()))
-        // Nearly always the only option.
-        && connection
-            .any(|value| is_upgrade(value) || value.split(|&byte| byte == b',').any(is_upgrade))
+    let is_websocket = |protocol: &[u8]| protocol.trim_ascii().eq_ignore_ascii_case(b"websocket");
+    // Nearly always the only one, of both.
+    let names_websocket =
+        |value: &[u8]| is_websocket(value) || value.split(|&byte| byte == b',').any(is_websocket);
+    let names_upgrade = |value: &[u8]| is_upgrade(value) || value.split(|&byte| byte == b',').any(is_upgrade);
+    let mut names_any = false;
+    let is_named = upgrade.any(|value| {
+        names_any |= !value.is_empty();
+        names_websocket(value)
+    });
+    (is_named || names_any && has_a_field_of_the_handshake()) && connection.any(names_upgrade)
 }
 
 /// Has a handshake decided that hyper has read.

@@ -3,6 +3,8 @@
 //! hyper speaks it. What it leaves to its users is here: that a connection where nothing happens ends, that an answer which
 //! nobody takes does, and that WebSockets outlive the HTTP server that they came to.
 
+mod body;
+mod idle;
 mod io;
 mod stream;
 mod streams;
@@ -10,11 +12,10 @@ mod streams;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Incoming};
 use hyper::ext::Protocol;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -25,11 +26,13 @@ pub(super) use stream::Http2Stream;
 
 use super::limits::Limits;
 use super::listener::Slot;
-use super::service::{BoxError, ErasedService, ResponseBody, text};
+use super::service::{ErasedService, ResponseBody, text};
 use super::stream::HttpStream;
 use super::upgrade::{Arrival, Mount, decide};
 use super::{Phase, Terms, closing};
 use crate::driver::{IntoStream, ResidentTask};
+use body::WatchedBody;
+use idle::IdleWatch;
 use io::{Ending, Http2Io};
 use streams::{Counts, StreamExecutor, Streams};
 
@@ -105,12 +108,16 @@ pub(super) async fn serve<S: IntoStream>(
     // Some clients drop the WebSockets of a connection that they are told to leave, Firefox and undici among them, and whoever
     // closes the server may be closing those, too, and in order.
     let patience = deadline.min(Instant::now() + limits.close_timeout);
-    while counts.borrow_and_update().upgraded > 0 && Instant::now() < patience {
+    let mut until = patience;
+    while counts.borrow().upgraded > 0 || until < patience {
         tokio::select! {
             biased;
             () = &mut connection => return,
-            _ = counts.changed() => {}
-            () = sleep_until(patience) => {}
+            _ = counts.changed() => {
+                let has_ended = counts.borrow_and_update().upgraded == 0;
+                until = if has_ended { patience.min(Instant::now() + MOMENT) } else { patience };
+            }
+            () = sleep_until(until) => break,
         }
     }
     tell_to_go(&mut connection);
@@ -199,53 +206,14 @@ fn http2(limits: &Limits, executor: StreamExecutor) -> http2::Builder<StreamExec
     builder
 }
 
-/// The windows of all streams together (RFC 9113 §6.9.1: at most 2^31 - 1 bytes), or more: half of it is what h2 allows for the
-/// cost of small frames that lie unread, and one stream that is not read can have more of them than its own window is worth.
+/// More than the windows of all streams together (RFC 9113 §6.9.1: at most 2^31 - 1 bytes): half of it is what h2 allows for
+/// the cost of small frames that lie unread, before it takes the client to be hostile. By default that is enough for some seven
+/// WebSockets that are not read and have their windows full of messages of one byte.
 fn connection_window(limits: &Limits) -> u32 {
     const LEAST: u32 = 8 << 20;
     const LARGEST: u32 = (1 << 31) - 1;
-    limits.http2_window_size.saturating_mul(limits.max_concurrent_streams).clamp(LEAST, LARGEST)
-}
-
-/// When a connection without a stream is told to go, and when it is dropped.
-struct IdleWatch {
-    limits: Limits,
-    is_idle: bool,
-    until: Instant,
-    /// It was told to go, when so many bytes had been sent.
-    told: Option<u64>,
-    /// How often that was looked at.
-    looks: u32,
-}
-
-impl IdleWatch {
-    /// A connection that has no stream yet.
-    fn of(limits: &Limits) -> Self {
-        Self {
-            limits: *limits,
-            is_idle: true,
-            until: Instant::now() + limits.handshake_timeout,
-            told: None,
-            looks: 0,
-        }
-    }
-
-    fn counted(&mut self, counts: Counts) {
-        let was_idle = std::mem::replace(&mut self.is_idle, counts.requests == 0 && counts.upgraded == 0);
-        if self.is_idle && !was_idle {
-            self.until = Instant::now() + self.limits.handshake_timeout;
-        }
-    }
-
-    /// Its time is over: whether it is to be dropped, and not only told to go. What was sent last may still be on its way.
-    fn has_ended(&mut self, moved: u64) -> bool {
-        // An answer to a PING is sent, too.
-        let has_ended = self.told == Some(moved) || self.looks == MOST_LOOKS;
-        self.told = Some(moved);
-        self.looks += 1;
-        self.until = Instant::now() + self.limits.write_timeout;
-        has_ended
-    }
+    let all = limits.http2_window_size.saturating_mul(limits.max_concurrent_streams);
+    all.saturating_mul(4).clamp(LEAST, LARGEST)
 }
 
 /// Answers the requests of one connection.
@@ -296,70 +264,12 @@ fn without_body(response: &mut Response<ResponseBody>) {
     }
 }
 
-/// A response's body that tells its stream what became of it, and is given in pieces: hyper takes each whole as soon as the
-/// client has room for a byte of it, and then nobody waits for the client any more.
-struct WatchedBody {
-    body: ResponseBody,
-    /// Came with the last piece, and is the next.
-    rest: Bytes,
-}
-
-impl WatchedBody {
-    const fn new(body: ResponseBody) -> Self {
-        Self { body, rest: Bytes::new() }
-    }
-
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if self.rest.is_empty() {
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => self.rest = data,
-                    Err(other) => return Poll::Ready(Some(Ok(other))),
-                },
-                ended => return Poll::Ready(ended),
-            }
-        }
-        let len = self.rest.len().min(PIECE_SIZE);
-        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(len)))))
-    }
-}
-
-impl Body for WatchedBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let polled = self.poll_piece(cx);
-        streams::body_was_asked(polled.is_ready());
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let mut hint = self.body.size_hint();
-        let rest = self.rest.len() as u64;
-        if let Some(upper) = hint.upper() {
-            hint.set_upper(upper.saturating_add(rest));
-        }
-        hint.set_lower(hint.lower().saturating_add(rest));
-        hint
-    }
-}
-
-/// How much of an answer hyper is given at once, in bytes: that much of it may lie here for a client that takes nothing.
-const PIECE_SIZE: usize = 16 * 1024;
-
 /// How much of what a stream sends waits in the connection's own buffer, in bytes, before more is asked for.
 const SEND_BUFFER_SIZE: usize = 64 * 1024;
 
-/// So many times the write timeout has a connection without a stream at most, from when it is told to go.
-const MOST_LOOKS: u32 = 20;
+/// What a client has to see of the end of its last WebSocket before it hears that the connection ends, too: undici takes the
+/// one for the other where they come together.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// So many more requests than were answered may a client give up. One that opens streams to reset them makes work and takes
 /// none of it (CVE-2023-44487).

@@ -237,6 +237,8 @@ async fn r2_9_what_names_no_upgrade_goes_to_the_service() {
         "Connection: upgrade\r\n",
         "Upgrade:\r\nConnection: upgrade\r\n",
         "Upgrade: websocket\r\nConnection: keep-alive\r\n",
+        "Upgrade: TLS/1.2\r\nConnection: Upgrade\r\n",
+        "Upgrade: h2c, websockets\r\nConnection: Upgrade, HTTP2-Settings\r\nContent-Length: 0\r\n",
         "Upgrade: websocket\r\nConnection: upgraded, notupgrade, up grade\r\n",
     ] {
         let mut client = connect(&http).await;
@@ -246,7 +248,7 @@ async fn r2_9_what_names_no_upgrade_goes_to_the_service() {
 }
 
 #[tokio::test]
-async fn what_names_an_upgrade_goes_to_the_owner_whatever_else_it_is() {
+async fn what_asks_for_a_websocket_goes_to_the_owner_whatever_else_it_is() {
     let http = listening().await;
     let (seen, mut requests) = mpsc::unbounded_channel();
     let refuser = owner(move |request, _| {
@@ -255,16 +257,24 @@ async fn what_names_an_upgrade_goes_to_the_owner_whatever_else_it_is() {
     });
     http.mount(refuser).unwrap();
     for (line, fields, expected) in [
-        ("GET / HTTP/1.1", "Upgrade: x\r\nConnection: Upgrade", (Method::GET, Version::HTTP_11)),
-        (
-            "POST / HTTP/1.1",
-            "Upgrade: x\r\nConnection: UPGRADE\r\nContent-Length: 0",
-            (Method::POST, Version::HTTP_11),
-        ),
-        ("GET / HTTP/1.0", "Connection: close,\t upgrade ,x\r\nUpgrade: x", (Method::GET, Version::HTTP_10)),
         (
             "GET / HTTP/1.1",
-            "Connection: a\r\nConnection: upgrade\r\nUpgrade:\r\nUpgrade: x",
+            "Upgrade: x\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13",
+            (Method::GET, Version::HTTP_11),
+        ),
+        (
+            "POST / HTTP/1.1",
+            "Upgrade: WebSocket\r\nConnection: UPGRADE\r\nContent-Length: 0",
+            (Method::POST, Version::HTTP_11),
+        ),
+        (
+            "GET / HTTP/1.0",
+            "Connection: close,\t upgrade ,x\r\nUpgrade: x, websocket",
+            (Method::GET, Version::HTTP_10),
+        ),
+        (
+            "GET / HTTP/1.1",
+            "Connection: a\r\nConnection: upgrade\r\nUpgrade:\r\nUpgrade: x\r\nSec-WebSocket-Key: x",
             (Method::GET, Version::HTTP_11),
         ),
     ] {
