@@ -6,13 +6,14 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::config::ConfigError;
-use crate::connection::{Connection, Opening, Shared};
+use crate::connection::Connection;
 use crate::driver::{Receiver, Stream};
 use crate::options::Options;
 use crate::proto::deflate::{self, Negotiated};
 use crate::proto::handshake::{Extension, Version, parse_extensions};
 use crate::registry::Registry;
 use crate::request::{Host, Launch};
+use crate::shared::{Opening, Shared};
 
 /// A stream on which the opening handshake is over: somebody else has made it, and a server is to have the connection.
 ///

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::burst::Burst;
-use crate::connection::Shared;
 use crate::proto::Message;
 use crate::proto::connection::{Config, PreparedMessage};
 use crate::proto::message::MessageRef;
 use crate::queue::Command;
 use crate::registry::Registry;
+use crate::shared::Shared;
 
 /// How far a [`broadcast`](crate::Server::broadcast) reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

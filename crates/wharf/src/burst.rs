@@ -3,10 +3,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::connection::Shared;
 use crate::proto::connection::FramedMessages;
 use crate::proto::message::MessageRef;
 use crate::queue::PLACE;
+use crate::shared::Shared;
 
 /// Short messages, one behind the other, that wait on every connection that takes part. Messages are added as long as nobody
 /// has looked at any of these connections' outboxes: so nothing can be queued between two of them, and what is known of the

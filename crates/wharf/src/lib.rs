@@ -74,6 +74,7 @@ mod registry;
 mod request;
 mod router;
 mod server;
+mod shared;
 mod timer;
 #[cfg(feature = "tls")]
 mod tls;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::burst::Burst;
 use crate::config::ServerConfig;
-use crate::connection::{Connection, Owner, Shared};
+use crate::connection::Connection;
 use crate::counters::{Count, Counts};
 use crate::event::{Event, EventQueue};
 use crate::proto::CloseCode;
@@ -15,6 +15,7 @@ use crate::proto::connection::Ending;
 use crate::proto::deflate::ContextMemory;
 use crate::proto::handshake::Refusal;
 use crate::request::{Decision, Host};
+use crate::shared::{Owner, Shared};
 
 #[derive(Default)]
 pub(crate) struct Registry {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::config::ServerConfig;
-use crate::connection::{Connection, Opening, Owner, Shared};
+use crate::connection::Connection;
 use crate::cookie::{Cookies, SetCookie, set_cookie_values};
 use crate::driver::{self, Receiver};
 use crate::error::{AcceptError, RejectError};
@@ -20,6 +20,7 @@ use crate::http::upgrade::Arrival;
 use crate::options::Options;
 use crate::proto::deflate::{self, Negotiated};
 use crate::proto::handshake::{self, Answer, Extension, Fields, HandshakeError, Refusal, Version};
+use crate::shared::{Opening, Owner, Shared};
 
 /// A valid opening handshake that waits for a decision: [`accept`](Self::accept) or [`reject`](Self::reject).
 ///

@@ -19,7 +19,7 @@ pub use proxy::Proxy;
 pub use request::ConnectRequest;
 
 use crate::config::ConfigError;
-use crate::connection::{Connection, Opening, Owner, Shared};
+use crate::connection::Connection;
 use crate::driver::{self, Receiver};
 use crate::handler::Handler;
 use crate::http::socket;
@@ -27,6 +27,7 @@ use crate::options::Options;
 use crate::proto;
 use crate::proto::connection::Ending;
 use crate::proto::mask::MaskingKey;
+use crate::shared::{Opening, Owner, Shared};
 use opening::{Opened, Settings};
 
 /// Connects to WebSocket servers. A cheap clone; one client makes any number of connections, at once too.

@@ -24,10 +24,11 @@ pub(crate) use residents::{Resident, ResidentTask, Residents};
 pub(crate) use teardown::never_opened;
 pub(crate) use transport::{Direct, IntoStream, Stream, Transport, WriteParts};
 
-use crate::connection::{Connection, Owner, Shared};
+use crate::connection::Connection;
 use crate::proto;
 use crate::proto::CloseCode;
 use crate::proto::connection::{Cause, Ending, Input};
+use crate::shared::{Owner, Shared};
 use crate::timer::Timer;
 use buffer::{Backlog, Buffers, Output};
 use receiver::Surroundings;

@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use super::WriteParts;
-use crate::connection::{Connection, Receives, Shared};
+use crate::connection::Connection;
 use crate::handler::{Context, Handler};
 use crate::inbox::Filling;
 use crate::proto;
 use crate::proto::connection::{Cause, Ending, Event, Input};
 use crate::proto::message::MessageCow;
 use crate::proto::spare;
+use crate::shared::{Receives, Shared};
 
 pub(crate) enum Receiver {
     /// Messages wait until somebody takes them.

@@ -8,8 +8,9 @@ use std::time::Instant;
 use tokio::io::ReadBuf;
 
 use super::{Driver, Receiver, Transport};
-use crate::connection::{Connection, Owner, Shared};
+use crate::connection::Connection;
 use crate::proto::connection::{self, Cause, Ending};
+use crate::shared::{Owner, Shared};
 
 /// How far the end of a connection has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

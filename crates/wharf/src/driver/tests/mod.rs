@@ -17,12 +17,13 @@ use tokio::io::DuplexStream;
 
 use super::{Driver, IntoStream, Receiver, Transport};
 use crate::config::ServerConfig;
-use crate::connection::{Connection, Opening, Owner, Receives, Shared};
+use crate::connection::Connection;
 use crate::options::Options;
 use crate::proto;
 use crate::proto::connection::Ending;
 use crate::proto::handshake::Version;
 use crate::proto::mask::MaskingKey;
+use crate::shared::{Opening, Owner, Receives, Shared};
 
 impl IntoStream for DuplexStream {}
 
