@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -16,6 +17,7 @@ use crate::{Files, Site, client, directory_of, echoes, server_of};
 #[tokio::test]
 async fn a_certificate_is_replaced_under_a_thousand_connections_and_none_of_them_drops() {
     const COUNT: usize = 1000;
+    allow_files(2 * COUNT as u64 + 200);
     let authority = Authority::new();
     let (before, after) = (authority.of(&["localhost"]), authority.of(&["localhost"]));
     let files = Files::with("thousand", &before);
@@ -43,6 +45,13 @@ async fn a_certificate_is_replaced_under_a_thousand_connections_and_none_of_them
     assert_eq!(site.server.connection_count(), COUNT);
     let connection = within(client.connect(site.url())).await.unwrap();
     echoes(&connection, "the next").await;
+}
+
+/// Lets this process have as many files open as the test needs: both ends of each connection, more than shells often allow.
+fn allow_files(count: u64) {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    assert!(hard >= count, "the test needs {count} open files, and may have {hard}: `ulimit -Hn` says so");
+    setrlimit(Resource::RLIMIT_NOFILE, soft.max(count), hard).unwrap();
 }
 
 #[tokio::test]
