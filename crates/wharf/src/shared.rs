@@ -27,8 +27,8 @@ pub(crate) struct Shared {
     is_server: bool,
     version: Version,
     is_paused: AtomicBool,
-    /// The [`Connection`]s that there are: the driver's, and those that users hold. At 1 nobody can take a message any
-    /// more.
+    /// The [`Connection`](crate::Connection)s that there are: the driver's, and those that users hold. At 1 nobody can
+    /// take a message any more.
     handles: AtomicU32,
     /// What more the opening handshake told of, or somebody asked for. Most connections have nothing.
     details: OnceLock<Box<Details>>,
