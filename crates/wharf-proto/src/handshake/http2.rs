@@ -5,7 +5,7 @@ use super::error::{HandshakeError, excerpt};
 use super::fields::{Field, HandshakeFields};
 use super::head::Fields;
 use super::key::is_key;
-use super::request::{Request, is_target};
+use super::request::{Request, is_host, is_target, read_host, read_version};
 
 /// A request of HTTP/2 with the method CONNECT and `:protocol: websocket` (RFC 8441 §4), made from the parts of an HTTP
 /// library.
@@ -36,20 +36,20 @@ impl Request {
         let fields = HandshakeFields::of(fields);
         let host = authority_of(authority, &fields)?;
         let key = fields.get_single(Field::Key).ok().flatten().filter(|key| is_key(key));
-        Self::of_fields(host, path, key, &fields)
+        Self::of_fields(host, path, key, read_version(&fields)?, &fields)
     }
 }
 
 /// The host: `:authority`, or `Host` where there is none, or both where they are the same (RFC 9113 §8.3.1).
 fn authority_of(authority: &str, fields: &HandshakeFields<'_>) -> Result<String, HandshakeError> {
     let host = match fields.get_single(Field::Host)? {
-        Some(_) => Some(super::request::read_host(fields)?),
+        Some(_) => Some(read_host(fields)?),
         None => None,
     };
     if authority.is_empty() {
         return host.ok_or(HandshakeError::HostMissing);
     }
-    if !super::request::is_host(authority.as_bytes()) {
+    if !is_host(authority.as_bytes()) {
         return Err(HandshakeError::Host { host: excerpt(authority.as_bytes()) });
     }
     match host {

@@ -57,11 +57,11 @@ impl Request {
         // Two keys are none (RFC 6455 §11.3.1).
         let Some(key) = fields.get_single(Field::Key)? else { return Err(HandshakeError::KeyMissing) };
         // The version first, for that is what decides how a key looks.
-        read_version(&fields)?;
+        let version = read_version(&fields)?;
         if !is_key(key) {
             return Err(HandshakeError::Key { key: excerpt(key) });
         }
-        Self::of_fields(host, head.target, Some(key), &fields)
+        Self::of_fields(host, head.target, Some(key), version, &fields)
     }
 
     /// The fields that mean the same in every version of HTTP.
@@ -69,9 +69,9 @@ impl Request {
         host: String,
         resource: &str,
         key: Option<&[u8]>,
+        version: Version,
         fields: &HandshakeFields<'_>,
     ) -> Result<Self, HandshakeError> {
-        let version = read_version(fields)?;
         Ok(Self {
             host,
             resource: resource.to_owned(),
@@ -301,7 +301,7 @@ pub(super) fn read_host(fields: &HandshakeFields<'_>) -> Result<String, Handshak
 }
 
 /// RFC 6455 §4.2.1 item 6: once (RFC 6455 §11.3.5).
-fn read_version(fields: &HandshakeFields<'_>) -> Result<Version, HandshakeError> {
+pub(super) fn read_version(fields: &HandshakeFields<'_>) -> Result<Version, HandshakeError> {
     match fields.get_single(Field::Version)? {
         Some(b"13") => Ok(Version::V13),
         Some(b"8") => Ok(Version::V8),
