@@ -173,7 +173,8 @@ impl Server {
     }
 
     /// Takes in a stream whose opening handshake somebody else has made, with the options that the server was made with. All
-    /// else is as for connections that were accepted, but that no request was told or counted.
+    /// else is as for connections that were accepted, but that no request was told or counted. Its events are to be taken, as
+    /// those of a mount are.
     ///
     /// It runs on the tokio runtime that this is called on.
     ///

@@ -17,7 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::Reason;
 use http::{Method, Request, Response, StatusCode};
-use http2_client::{Http2, Http2Stream};
+use http2_client::{Http2, Http2Stream, reset_of};
 use hyper::body::{Body, Frame};
 use service::ServiceFn;
 use support::{Client, ClientOf, Site, close, text, until, within};
@@ -423,16 +423,7 @@ async fn an_answer_that_its_client_does_not_take_is_reset_at_the_write_timeout_a
     let mut http2 = Http2::with(builder, Client::connect(&site.http).await.stream).await;
     let (mut client, connection) = open(&site, &mut http2).await;
     let mut body = http2.get("/").await.into_body();
-    let error = within(async {
-        loop {
-            // Nothing of it is released, and so the window stays full.
-            if let Some(Err(error)) = body.data().await {
-                break error;
-            }
-        }
-    })
-    .await;
-    assert_eq!(error.reason(), Some(Reason::CANCEL));
+    assert_eq!(reset_of(&mut body).await, Reason::CANCEL);
     client.send([text("unharmed")]).await;
     assert_eq!(within(connection.recv()).await, Some("unharmed".into()));
 }

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use h2::Reason;
 use http::{Request, Response};
 use http_body_util::Full;
-use http2_client::{Http2, Http2Stream};
+use http2_client::{Http2, Http2Stream, reset_of};
 use service::ServiceFn;
 use support::{Client, ClientOf, Site, close, text, within};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
@@ -136,12 +136,13 @@ async fn a_connection_that_outlived_the_server_ends_with_its_last_websocket_what
     let _ = within(http2.connection).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_connection_that_only_pings_ends_all_the_same() {
     let site = short().await;
-    let mut stream = Client::connect(&site.http).await.stream;
+    let (mut stream, servers) = duplex(64 * 1024);
+    site.http.serve_stream(servers, None);
     stream.write_all(PREFACE).await.unwrap();
-    let (mut read, mut write) = stream.split();
+    let (mut read, mut write) = tokio::io::split(stream);
     let pings = async {
         while write.write_all(&[0, 0, 8, PING, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -168,30 +169,21 @@ async fn an_answer_in_one_piece_that_its_client_does_not_take_is_reset_at_the_wr
     let mut http2 = Http2::over(Client::connect(&site.http).await.stream).await;
     let (mut client, connection) = open(&site, &mut http2).await;
     let mut body = http2.get("/").await.into_body();
-    let error = within(async {
-        loop {
-            if let Some(Err(error)) = body.data().await {
-                break error;
-            }
-        }
-    })
-    .await;
-    assert_eq!(error.reason(), Some(Reason::CANCEL));
+    assert_eq!(reset_of(&mut body).await, Reason::CANCEL);
     client.send([text("unharmed")]).await;
     assert_eq!(within(connection.recv()).await, Some("unharmed".into()));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_closing_server_waits_for_an_answer_in_one_piece_that_is_being_taken() {
     const LEN: usize = 1 << 20;
     let long = ServiceFn(|_| async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(vec![7; LEN]))) });
-    let http = HttpServer::builder().service(long).close_timeout(SHORT);
-    let http = http.bind("127.0.0.1:0").await.unwrap();
-    let server = Server::mounted(ServerConfig::default(), [&http]).unwrap();
-    let site = Site::of(http, server);
-    let mut http2 = Http2::over(Client::connect(&site.http).await.stream).await;
+    let http = HttpServer::builder().service(long).close_timeout(SHORT).unbound().await.unwrap();
+    let (stream, servers) = duplex(64 * 1024);
+    http.serve_stream(servers, None);
+    let mut http2 = Http2::over(stream).await;
     let mut body = http2.get("/").await.into_body();
-    site.http.close();
+    http.close();
     let mut taken = 0;
     while let Some(piece) = within(body.data()).await {
         let len = piece.expect("nothing is cut off").len();
@@ -200,7 +192,7 @@ async fn a_closing_server_waits_for_an_answer_in_one_piece_that_is_being_taken()
         body.flow_control().release_capacity(len).unwrap();
     }
     assert_eq!(taken, LEN);
-    within(site.http.shut_down()).await;
+    within(http.shut_down()).await;
 }
 
 #[tokio::test]

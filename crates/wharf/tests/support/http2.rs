@@ -78,6 +78,18 @@ impl Http2 {
     }
 }
 
+/// The code of the reset that ends an answer's body, of which nothing is taken meanwhile, so that its window stays full.
+pub async fn reset_of(body: &mut RecvStream) -> Reason {
+    let reset = async {
+        loop {
+            if let Some(Err(error)) = body.data().await {
+                break error.reason().expect("a reset");
+            }
+        }
+    };
+    within(reset).await
+}
+
 /// One stream, from the client's side.
 pub struct Http2Stream {
     /// Until it has come.
