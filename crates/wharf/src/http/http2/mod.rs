@@ -33,7 +33,7 @@ use super::{Phase, Terms, closing};
 use crate::driver::{IntoStream, ResidentTask};
 use body::WatchedBody;
 use idle::IdleWatch;
-use io::{Ending, Http2Io};
+use io::{Ending, Http2Io, Progress};
 use streams::{Counts, StreamExecutor, Streams};
 
 /// What a client that knows that we speak HTTP/2 begins with (RFC 9113 §3.4).
@@ -105,6 +105,23 @@ pub(super) async fn serve<S: IntoStream>(
         }
     };
 
+    say_goodbye(connection, tell_to_go, streams, counts, progress, limits, deadline).await;
+}
+
+/// Ends a connection as its server closes: with its last request, at the deadline at the latest. WebSockets go on by
+/// themselves.
+async fn say_goodbye<C, S>(
+    mut connection: Ending<C, S>,
+    tell_to_go: impl FnOnce(&mut Ending<C, S>),
+    streams: Arc<Streams>,
+    mut counts: watch::Receiver<Counts>,
+    progress: Progress,
+    limits: Limits,
+    deadline: Instant,
+) where
+    C: Future + Send + 'static,
+    S: IntoStream,
+{
     // Some clients drop the WebSockets of a connection that they are told to leave, Firefox and undici among them, and whoever
     // closes the server may be closing those, too, and in order.
     let patience = deadline.min(Instant::now() + limits.close_timeout);
