@@ -93,6 +93,7 @@ impl OpenStream {
             compression: compression.as_ref().map(|negotiated| negotiated.agreed),
             is_server: true,
             version: Version::V13,
+            home: options.home(),
             remote_address: None,
             forwarded_for: Box::default(),
             socket: self.peer,

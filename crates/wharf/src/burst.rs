@@ -91,6 +91,7 @@ impl Burst {
 mod tests {
     use super::*;
     use crate::config::ServerConfig;
+    use crate::hub::Home;
     use crate::options::Options;
     use crate::outbox::Outbox;
     use crate::queue::Command;
@@ -105,7 +106,7 @@ mod tests {
 
     fn outboxes() -> [Outbox; 2] {
         let options = Arc::new(Options::new(ServerConfig::default()).unwrap());
-        [Outbox::new(options.clone(), true), Outbox::new(options, true)]
+        [options.clone(), options].map(|options| Outbox::new(options, true, Home::default()))
     }
 
     fn burst_on(outboxes: &[Outbox], room: usize) -> Arc<Burst> {
@@ -139,7 +140,7 @@ mod tests {
     #[test]
     fn an_outbox_that_the_first_message_fills_takes_no_part_in_it() {
         let options = Options::new(ServerConfig::default().max_buffered_amount(100)).unwrap();
-        let (filled, [other, _]) = (Outbox::new(Arc::new(options), true), outboxes());
+        let (filled, [other, _]) = (Outbox::new(Arc::new(options), true, Home::default()), outboxes());
         filled.set_unsent(90);
         let burst = Burst::new(A);
         let queued = filled.try_send_burst(&burst, A).unwrap();

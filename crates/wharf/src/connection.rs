@@ -9,6 +9,10 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 
 use crate::error::{ControlError, SendError, TrySendError};
+use crate::hub::{
+    Hub, Publish, PublishError, Publishing, Subscribe, SubscribeError, Subscribing, Topic, TopicError,
+    TopicPattern,
+};
 use crate::inbox;
 use crate::outbox::Turn;
 use crate::proto::connection::{Cause, Ending, Frame};
@@ -178,6 +182,63 @@ impl Connection {
         Ok(())
     }
 
+    /// Subscribes to a topic, or to all topics that match a [pattern](TopicPattern): what is published on them from now on is
+    /// sent to this connection, until it [unsubscribes](Self::unsubscribe) or ends. What this thread publishes behind it is
+    /// among that, and what others publish once the answer is there. A second subscription to the same does nothing.
+    ///
+    /// The answer need not be awaited.
+    ///
+    /// # Errors
+    /// [`SubscribeError`], here or in the answer; nothing has changed, but for what it says of the broker.
+    pub fn subscribe<T: TryInto<TopicPattern>>(&self, pattern: T) -> Result<Subscribing, SubscribeError>
+    where
+        TopicError: From<T::Error>,
+    {
+        self.subscribe_with(Subscribe::new(pattern)?)
+    }
+
+    /// [`subscribe`](Self::subscribe)s with what was missed, or under a name.
+    ///
+    /// # Errors
+    /// As for [`subscribe`](Self::subscribe).
+    pub fn subscribe_with(&self, subscribe: Subscribe) -> Result<Subscribing, SubscribeError> {
+        let hub = self.hub().ok_or(SubscribeError::NoHub)?;
+        hub.subscribe(&self.shared, subscribe)
+    }
+
+    /// Ends a [subscription](Self::subscribe) to this topic or pattern, if there is one. What has been delivered before is
+    /// still sent.
+    ///
+    /// # Errors
+    /// [`TopicError`]: it is not a pattern.
+    pub fn unsubscribe<T: TryInto<TopicPattern>>(&self, pattern: T) -> Result<(), TopicError>
+    where
+        TopicError: From<T::Error>,
+    {
+        let pattern = pattern.try_into()?;
+        if let Some(hub) = self.hub() {
+            hub.unsubscribe(&self.shared, pattern);
+        }
+        Ok(())
+    }
+
+    /// Publishes a message to everybody who has subscribed to the topic, but for this connection. See
+    /// [`Hub::publish`](crate::hub::Hub::publish).
+    ///
+    /// # Errors
+    /// [`PublishError`]; nobody gets it.
+    pub fn publish<T: TryInto<Topic>>(
+        &self,
+        topic: T,
+        message: impl Into<Message>,
+    ) -> Result<Publishing, PublishError>
+    where
+        TopicError: From<T::Error>,
+    {
+        let hub = self.hub().ok_or(PublishError::NoHub)?;
+        hub.publish_with(Publish::new(topic, message)?.except(self))
+    }
+
     /// Sends a ping with at most 125 bytes. The pong is told to a [`Handler`](crate::Handler).
     ///
     /// # Errors
@@ -337,6 +398,10 @@ impl Connection {
     /// A number for this connection that no other of its server, or of its client, has, in order of acceptance.
     pub fn id(&self) -> u64 {
         self.shared.id
+    }
+
+    fn hub(&self) -> Option<&Hub> {
+        self.shared.outbox.options().hub.as_ref()
     }
 
     pub(crate) fn output_limit(&self) -> usize {

@@ -61,6 +61,7 @@ mod frames;
 mod guest;
 mod handler;
 mod http;
+pub mod hub;
 mod inbox;
 mod message_reader;
 mod message_writer;

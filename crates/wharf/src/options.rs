@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use crate::config::{ConfigError, ServerConfig};
+use crate::hub::{Home, Hub};
 use crate::proto::connection::{Config, Keepalive};
 use crate::proto::deflate::{self, ContextMemory};
 use crate::proto::limits::Limits;
@@ -15,18 +16,21 @@ pub(crate) struct Options {
     pub(crate) core: Arc<Config>,
     /// What the contexts of all connections may take, where there are any: of the server's, not of one mount's alone.
     pub(crate) memory: Arc<ContextMemory>,
+    /// Where its connections find topics; a client's find none.
+    pub(crate) hub: Option<Hub>,
 }
 
 impl Options {
     /// With memory of their own.
     pub(crate) fn new(config: ServerConfig) -> Result<Self, ConfigError> {
-        Self::sharing(config, |limit| Arc::new(ContextMemory::new(limit)))
+        Self::sharing(config, |limit| Arc::new(ContextMemory::new(limit)), None)
     }
 
-    /// With the memory of this limit that `memory` finds.
+    /// With the memory of this limit that `memory` finds, and this hub.
     pub(crate) fn sharing(
         config: ServerConfig,
         memory: impl FnOnce(usize) -> Arc<ContextMemory>,
+        hub: Option<Hub>,
     ) -> Result<Self, ConfigError> {
         config.validate()?;
         let limits = Limits {
@@ -49,7 +53,12 @@ impl Options {
             write_timeout: config.write_timeout,
             deflate,
         };
-        Ok(Self { config, core: Arc::new(core), memory: memory(memory_limit) })
+        Ok(Self { config, core: Arc::new(core), memory: memory(memory_limit), hub })
+    }
+
+    /// The home of a connection that lives on the runtime that this is called on.
+    pub(crate) fn home(&self) -> Home {
+        self.hub.as_ref().map(Hub::home).unwrap_or_default()
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::burst::Burst;
 use crate::error::{ControlError, SendFrameError, TrySendError};
+use crate::hub::{Backlog, Home};
 use crate::options::Options;
 use crate::proto::connection::{Config, Frame, FrameSequence, FramedMessages, RawFrame};
 use crate::proto::frame::Opcode;
@@ -51,6 +52,8 @@ pub(crate) struct Outbox {
     waiting: OnceLock<Box<Waiting>>,
     /// Messages of fewer bytes are framed when they are queued.
     framed_below: u16,
+    /// Where what topics have for it comes from. Here, because there are bytes to spare.
+    home: Home,
     options: Arc<Options>,
 }
 
@@ -74,6 +77,10 @@ pub(crate) struct State {
     unsent: usize,
     /// `commands` are a burst that more may be added to, for all connections at once.
     is_in_burst: bool,
+    /// What waits of topics, because the socket takes no more. Boxed, because few connections have any.
+    backlog: Option<Box<Backlog>>,
+    /// It has subscribed to something, and its hub is to be told when it ends.
+    is_subscriber: bool,
     /// It was full since it was last empty.
     was_full: bool,
     /// Something that was queued did not leave, and never will.
@@ -96,12 +103,14 @@ enum Phase {
 
 impl Outbox {
     /// `frames_plainly`: a message is a header and its bytes as they are, neither masked nor compressed.
-    pub(crate) fn new(options: Arc<Options>, frames_plainly: bool) -> Self {
+    pub(crate) fn new(options: Arc<Options>, frames_plainly: bool, home: Home) -> Self {
         let state = State {
             commands: Queue::default(),
             queued: 0,
             unsent: 0,
             is_in_burst: false,
+            backlog: None,
+            is_subscriber: false,
             was_full: false,
             has_lost: false,
             is_gone: false,
@@ -110,7 +119,7 @@ impl Outbox {
         };
         let has_commands = AtomicBool::new(false);
         let framed_below = if frames_plainly { framed_below(&options.core) } else { 0 };
-        Self { state: Mutex::new(state), has_commands, waiting: OnceLock::new(), framed_below, options }
+        Self { state: Mutex::new(state), has_commands, waiting: OnceLock::new(), framed_below, home, options }
     }
 
     /// Queues a message: whether the driver is to be woken.
@@ -261,7 +270,7 @@ impl Outbox {
     pub(crate) fn end_handlers_message(&self) -> bool {
         let mut state = self.lock();
         state.unfinished = Unfinished::Frames(FrameSequence::default());
-        let wake = !state.commands.is_empty();
+        let wake = !state.commands.is_empty() || self.resume_backlog(&state);
         self.message_may_have_ended(true, state);
         wake
     }
@@ -285,7 +294,9 @@ impl Outbox {
         if state.phase != Phase::Open {
             return false;
         }
-        let wake = self.push(&mut state, Command::Close(close));
+        // Nobody was woken for what waits.
+        let had_backlog = state.queue_backlog();
+        let wake = self.push(&mut state, Command::Close(close)) || had_backlog;
         self.enter(Phase::Closing, state);
         wake
     }
@@ -375,6 +386,10 @@ impl Outbox {
         }
         state.unsent += state.queued;
         state.queued = 0;
+        if taken.is_empty() {
+            return state.take_backlog();
+        }
+        self.resume_backlog(&state);
         taken
     }
 
@@ -386,6 +401,7 @@ impl Outbox {
         state.unsent = unsent;
         let after = state.waiting();
         let has_drained = after == 0 && std::mem::take(&mut state.was_full);
+        self.resume_backlog(&state);
         drop(state);
         if after < before {
             self.announce();
@@ -412,6 +428,7 @@ impl Outbox {
         let mut state = self.lock();
         state.has_lost |= state.unsent > 0 || state.commands.as_mut().iter().any(Command::is_frame);
         state.is_gone = true;
+        state.discard_deliveries();
         state.commands = Queue::default();
         state.queued = 0;
         state.unsent = 0;
@@ -441,6 +458,11 @@ impl Outbox {
     /// Bytes of weight at which it counts as full.
     pub(crate) fn limit(&self) -> usize {
         self.options.config.max_buffered_amount
+    }
+
+    /// Where the connection's subscriptions live.
+    pub(crate) const fn home(&self) -> Home {
+        self.home
     }
 
     pub(crate) const fn options(&self) -> &Arc<Options> {
@@ -493,6 +515,9 @@ impl Outbox {
 
     fn enter(&self, phase: Phase, mut state: MutexGuard<'_, State>) {
         state.phase = phase;
+        if let Some(mut backlog) = state.backlog.take() {
+            backlog.clear(false);
+        }
         drop(state);
         self.announce();
     }
@@ -597,6 +622,10 @@ pub(crate) const fn turn_of(frame: &Frame<'_>) -> Turn {
 pub(crate) const fn turn_of_part(is_begun: bool) -> Turn {
     if is_begun { Turn::Any } else { Turn::Message }
 }
+
+mod deliveries;
+
+pub(crate) use deliveries::Delivered;
 
 #[cfg(test)]
 mod tests;

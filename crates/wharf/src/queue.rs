@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::burst::Burst;
+use crate::hub::{Delivery, Taken};
 use crate::proto::connection::{FramedMessages, PreparedMessage, RawFrame};
 use crate::proto::{Close, CloseCode, Message};
 
@@ -21,6 +22,10 @@ pub(crate) enum Command {
     SendUncompressed(Message),
     /// Short messages for all, framed already. Whoever looks at the outbox has ended the burst.
     SendBurst(Arc<Burst>),
+    /// Messages of a topic, framed already.
+    Deliver(Arc<Delivery>),
+    /// Messages of topics that have waited.
+    DeliverWaited(Box<Taken>),
     /// A message for many, framed already.
     SendPrepared(PreparedMessage),
     /// A message for many, to be compressed for this connection.
@@ -52,6 +57,8 @@ impl Command {
             Self::Close(_) | Self::Drop { .. } => 0,
             Self::SendFramed { weight, .. } => return *weight,
             Self::SendBurst(burst) => return burst.end().weight,
+            Self::Deliver(delivery) => return delivery.weight(),
+            Self::DeliverWaited(taken) => return taken.weight,
             Self::Flush(_) => return 0,
         };
         payload + PLACE
@@ -68,6 +75,8 @@ impl Command {
             Self::Send(_)
             | Self::SendFramed { .. }
             | Self::SendBurst(_)
+            | Self::Deliver(_)
+            | Self::DeliverWaited(_)
             | Self::SendUncompressed(_)
             | Self::SendPrepared(_)
             | Self::SendShared(_) => false,
@@ -86,6 +95,8 @@ pub(crate) enum Queue {
     Commands(Vec<Command>),
     /// A burst and nothing else, which takes no memory of its own.
     Burst(Arc<Burst>),
+    /// Messages of a topic and nothing else, which take no memory either.
+    Delivery(Arc<Delivery>),
 }
 
 const _: () = assert!(size_of::<Queue>() == size_of::<Vec<Command>>());
@@ -95,7 +106,7 @@ impl Queue {
     pub(crate) const fn is_empty(&self) -> bool {
         match self {
             Self::Commands(commands) => commands.is_empty(),
-            Self::Burst(_) => false,
+            Self::Burst(_) | Self::Delivery(_) => false,
         }
     }
 
@@ -103,20 +114,26 @@ impl Queue {
         match self {
             Self::Commands(commands) => commands.iter().map(Command::weight).sum(),
             Self::Burst(burst) => burst.end().weight,
+            Self::Delivery(delivery) => delivery.weight(),
         }
     }
 
     /// With room for more.
     #[inline]
     pub(crate) fn as_mut(&mut self) -> &mut Vec<Command> {
-        if let Self::Burst(burst) = self {
+        let alone = match self {
+            Self::Burst(burst) => Some(Command::SendBurst(burst.clone())),
+            Self::Delivery(delivery) => Some(Command::Deliver(delivery.clone())),
+            Self::Commands(_) => None,
+        };
+        if let Some(command) = alone {
             let mut commands = Vec::with_capacity(4);
-            commands.push(Command::SendBurst(burst.clone()));
+            commands.push(command);
             *self = Self::Commands(commands);
         }
         match self {
             Self::Commands(commands) => commands,
-            Self::Burst(_) => unreachable!("it was made a command"),
+            Self::Burst(_) | Self::Delivery(_) => unreachable!("it was made a command"),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::http::client_address::{self, ClientAddress};
 use crate::http::proxy_protocol::Proxied;
 use crate::http::request::{HttpRequest, UpgradeRequest};
 use crate::http::upgrade::Arrival;
+use crate::hub::Home;
 use crate::options::Options;
 use crate::proto::deflate::{self, Negotiated};
 use crate::proto::handshake::{self, Answer, Extension, Fields, HandshakeError, Refusal, Version};
@@ -47,6 +48,8 @@ pub struct Request {
     options: Arc<Options>,
     host: Arc<dyn Host>,
     decision: Arc<Decision>,
+    /// Where its connection will live: it is made there.
+    home: Home,
 }
 
 /// What a client asks for, and who it is.
@@ -152,13 +155,14 @@ fn cookies(fields: &Fields<'_>, config: &ServerConfig) -> Cookies {
 }
 
 impl Request {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         asked: Box<Asked>,
         options: Arc<Options>,
         host: Arc<dyn Host>,
         decision: Arc<Decision>,
     ) -> Self {
-        Self { asked, options, host, decision }
+        let home = options.home();
+        Self { asked, options, host, decision, home }
     }
 
     /// Accepts: the client gets 101, and messages come through [`Connection::recv`]. What the client has sent behind
@@ -353,6 +357,7 @@ impl Request {
             compression: compression.as_ref().map(|negotiated| negotiated.agreed),
             is_server: true,
             version: self.asked.handshake.version,
+            home: self.home,
             remote_address: forwarded.as_ref().map(|addresses| addresses.remote_address.as_str().into()),
             forwarded_for: forwarded.map(|addresses| addresses.remote_addresses.into()).unwrap_or_default(),
             socket: self.asked.arrival.peer,

@@ -16,6 +16,7 @@ use crate::event::Event;
 use crate::guest::Guest;
 use crate::handler::Handler;
 use crate::http::{HttpServer, Mount, UpgradeOwner};
+use crate::hub::{Hub, PublishError, Publishing, Topic, TopicError};
 use crate::mounted::Mounted;
 use crate::options::Options;
 use crate::proto::{CloseCode, Message};
@@ -54,6 +55,7 @@ use crate::registry::Registry;
 #[doc(alias = "WebSocketServer")]
 pub struct Server {
     config: Arc<ServerConfig>,
+    hub: Hub,
     registry: Arc<Registry>,
     listening: Arc<Listening>,
 }
@@ -79,6 +81,11 @@ enum Place {
 impl Server {
     /// A server with these options, not mounted yet. They are validated by [`mount`](Self::mount).
     pub fn new(config: ServerConfig) -> Self {
+        Self::with_hub(config, Hub::new())
+    }
+
+    /// A server with these options whose connections find their topics in this hub.
+    pub fn with_hub(config: ServerConfig, hub: Hub) -> Self {
         let registry = Arc::<Registry>::default();
         let listening = Arc::new(Listening {
             registry: registry.clone(),
@@ -86,7 +93,7 @@ impl Server {
             options: OnceLock::new(),
             has_router: AtomicBool::new(false),
         });
-        Self { config: Arc::new(config), registry, listening }
+        Self { config: Arc::new(config), hub, registry, listening }
     }
 
     /// A server with these options that serves the upgrade requests of these HTTP servers at once: [`new`](Self::new)
@@ -202,7 +209,8 @@ impl Server {
     }
 
     fn under(&self, config: ServerConfig) -> Result<Arc<Mounted>, ConfigError> {
-        let options = Options::sharing(config, |limit| self.registry.context_memory(limit))?;
+        let memory = |limit| self.registry.context_memory(limit);
+        let options = Options::sharing(config, memory, Some(self.hub.clone()))?;
         Ok(Arc::new(Mounted { registry: self.registry.clone(), options: Arc::new(options) }))
     }
 
@@ -283,6 +291,26 @@ impl Server {
     /// [`broadcast`](Self::broadcast)s a message as it is, as [`Connection::send_uncompressed`] sends it.
     pub fn broadcast_uncompressed(&self, message: impl Into<Message>) -> Broadcast {
         ToMany::uncompressed(message.into()).send_to_all(&self.registry)
+    }
+
+    /// Publishes a message to everybody who has [subscribed](Connection::subscribe) to the topic. See [`Hub::publish`].
+    ///
+    /// # Errors
+    /// [`PublishError`]; nobody gets it.
+    pub fn publish<T: TryInto<Topic>>(
+        &self,
+        topic: T,
+        message: impl Into<Message>,
+    ) -> Result<Publishing, PublishError>
+    where
+        TopicError: From<T::Error>,
+    {
+        self.hub.publish(topic, message)
+    }
+
+    /// The topics of its connections.
+    pub const fn hub(&self) -> &Hub {
+        &self.hub
     }
 
     /// The live connections, in order of acceptance.

@@ -7,9 +7,10 @@ use std::task::{Poll, Waker};
 
 use crate::burst::Burst;
 use crate::http::client_address::address_text;
+use crate::hub::{Delivery, Home};
 use crate::inbox::{self, Inbox};
 use crate::options::Options;
-use crate::outbox::{InBurst, Outbox};
+use crate::outbox::{Delivered, InBurst, Outbox};
 use crate::proto::connection::{Config, Ending};
 use crate::proto::deflate::{Agreed, Direction};
 use crate::proto::handshake::Version;
@@ -41,7 +42,7 @@ pub(crate) struct Shared {
     ending: OnceLock<Box<Ending>>,
 }
 
-const _: () = assert!(size_of::<Shared>() <= 200, "an idle connection is to stay small");
+const _: () = assert!(size_of::<Shared>() <= 208, "an idle connection is to stay small");
 
 /// What the opening handshake settled.
 #[derive(Debug)]
@@ -51,6 +52,8 @@ pub(crate) struct Opening {
     pub(crate) compression: Option<Agreed>,
     pub(crate) is_server: bool,
     pub(crate) version: Version,
+    /// Where its subscriptions live; a client's has none.
+    pub(crate) home: Home,
     /// Only where it is not the address of the socket's peer.
     pub(crate) remote_address: Option<Box<str>>,
     /// Only where a proxy named more than the peer itself.
@@ -97,7 +100,7 @@ pub(crate) enum Receives {
 
 impl Shared {
     pub(crate) fn new(id: u64, opening: Opening, receives: Receives, options: &Arc<Options>) -> Self {
-        let Opening { compression, is_server, version, socket, .. } = opening;
+        let Opening { compression, is_server, version, home, socket, .. } = opening;
         let peer = Peer::from(socket);
         let is_all_told = opening.protocol.is_none()
             && opening.remote_address.is_none()
@@ -115,7 +118,7 @@ impl Shared {
             is_paused: AtomicBool::new(false),
             handles: AtomicU32::new(0),
             details: if is_all_told { OnceLock::new() } else { OnceLock::from(details()) },
-            outbox: Outbox::new(options.clone(), is_server && compression.is_none()),
+            outbox: Outbox::new(options.clone(), is_server && compression.is_none(), home),
             inbox: (receives == Receives::Handles).then(inbox),
             driver: OnceLock::new(),
             ending: OnceLock::new(),
@@ -150,6 +153,10 @@ impl Shared {
         self.version
     }
 
+    pub(crate) const fn home(&self) -> Home {
+        self.outbox.home()
+    }
+
     pub(crate) fn remote_address(&self) -> &str {
         &self.details().remote_address
     }
@@ -170,6 +177,7 @@ impl Shared {
                 compression: self.compression,
                 is_server: self.is_server,
                 version: self.version,
+                home: self.home(),
                 remote_address: None,
                 forwarded_for: Box::default(),
                 socket: self.peer.address(),
@@ -250,6 +258,16 @@ impl Shared {
         wake.is_some()
     }
 
+    /// Queues messages of a topic. Those that `recover` a client are not bounded.
+    #[inline]
+    pub(crate) fn deliver(&self, delivery: &Arc<Delivery>, recovers: bool) -> Delivered {
+        let delivered = self.outbox.deliver(delivery, recovers);
+        if matches!(delivered, Delivered::Now | Delivered::TooSlow) {
+            self.wake_driver();
+        }
+        delivered
+    }
+
     /// The driver runs, in a task of its own, and is woken by `waker` from now on.
     pub(crate) fn driver_runs(&self, waker: &Waker) {
         // Set once: a task's waker is always the same.
@@ -289,10 +307,15 @@ impl Shared {
     }
 
     /// No more messages come or go.
-    pub(crate) fn ended(&self, ending: &Ending) {
+    pub(crate) fn ended(self: &Arc<Self>, ending: &Ending) {
         // Set once, by the one driver that a connection has.
         let _ = self.ending.set(Box::new(ending.clone()));
         self.outbox.ended();
+        if self.outbox.is_subscriber()
+            && let Some(hub) = &self.outbox.options().hub
+        {
+            hub.leave(self);
+        }
         if let Some(inbox) = &self.inbox {
             inbox.end();
         }
@@ -350,6 +373,7 @@ mod tests {
             compression: None,
             is_server: true,
             version: Version::V13,
+            home: Home::default(),
             remote_address: None,
             forwarded_for: Box::default(),
             socket: Some(socket.parse().unwrap()),

@@ -1,5 +1,6 @@
 //! Commands to bytes: what the application wants sent, framed into the caller's output.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -69,15 +70,31 @@ impl Connection {
         message: &PreparedMessage,
         output: &mut Vec<u8>,
     ) -> Result<(), CommandError> {
-        self.check_message()?;
-        if message
-            .window_bits
-            .is_some_and(|bits| !self.compression.is_some_and(|sends| compression::takes(sends, bits)))
-        {
-            return Err(CommandError::NotAgreed);
-        }
+        self.check_prepared(message.window_bits)?;
         copy::append(output, &message.frames);
         Ok(())
+    }
+
+    /// Sends some of these messages, which were framed before, for many connections at once.
+    ///
+    /// # Errors
+    /// As for [`send_prepared`](Self::send_prepared).
+    pub fn send_prepared_messages(
+        &mut self,
+        messages: &PreparedMessages,
+        which: Range<usize>,
+        output: &mut Vec<u8>,
+    ) -> Result<(), CommandError> {
+        self.check_prepared(messages.window_bits)?;
+        copy::append(output, &messages.frames[messages.place(which)]);
+        Ok(())
+    }
+
+    /// Whether what was prepared so can be sent now.
+    fn check_prepared(&self, window_bits: Option<u8>) -> Result<(), CommandError> {
+        self.check_message()?;
+        let takes = |bits| self.compression.is_some_and(|sends| compression::takes(sends, bits));
+        if window_bits.is_none_or(takes) { Ok(()) } else { Err(CommandError::NotAgreed) }
     }
 
     /// Sends messages that whoever sends them has framed before.
@@ -342,6 +359,36 @@ impl PreparedMessage {
     /// What it takes on the wire, in bytes.
     pub fn wire_len(&self) -> usize {
         self.frames.len()
+    }
+}
+
+/// Messages framed once, one behind the other, for connections that share a configuration and have agreed on the same.
+#[derive(Debug, Default)]
+pub struct PreparedMessages {
+    frames: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+    /// The window that any of them was compressed for.
+    window_bits: Option<u8>,
+}
+
+impl PreparedMessages {
+    /// Adds a message, which is for the same connections.
+    pub fn push(&mut self, message: &PreparedMessage) {
+        copy::append(&mut self.frames, &message.frames);
+        self.ends.push(self.frames.len());
+        self.window_bits = self.window_bits.or(message.window_bits);
+    }
+
+    /// What these messages take on the wire, in bytes.
+    pub fn wire_len(&self, which: Range<usize>) -> usize {
+        self.place(which).len()
+    }
+
+    fn place(&self, which: Range<usize>) -> Range<usize> {
+        let start = which.start.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let end = which.end.checked_sub(1).map_or(0, |last| self.ends[last]);
+        start..end.max(start)
     }
 }
 

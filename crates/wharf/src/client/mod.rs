@@ -23,6 +23,7 @@ use crate::connection::Connection;
 use crate::driver::{self, Receiver};
 use crate::handler::Handler;
 use crate::http::socket;
+use crate::hub::Home;
 use crate::options::Options;
 use crate::proto;
 use crate::proto::connection::Ending;
@@ -134,6 +135,7 @@ impl Client {
             compression: opened.compression.as_ref().map(|negotiated| negotiated.agreed),
             is_server: false,
             version: opened.version,
+            home: Home::default(),
             remote_address: (ip != ip.to_canonical()).then(|| ip.to_string().into()),
             forwarded_for: Box::default(),
             socket: Some(opened.peer),

@@ -7,7 +7,8 @@ use std::vec;
 
 use super::transport::{Direct, WriteParts};
 use super::{Driver, Transport};
-use crate::proto::{CommandError, Message, spare};
+use crate::hub::{Delivery, Part, Taken, Topic};
+use crate::proto::{self, CommandError, Message, spare};
 use crate::queue::{Command, Queue};
 
 /// From this length on, in bytes, a message goes to the socket from where it lies: to copy it would take longer than a system
@@ -34,7 +35,35 @@ impl<S: Transport> Driver<S> {
                     self.connection.shared.outbox.lose();
                 }
             }
+            Queue::Delivery(delivery) => {
+                if self.deliver(&delivery).is_err() {
+                    self.connection.shared.outbox.lose();
+                }
+            }
         }
+    }
+
+    /// Sends messages of a topic.
+    fn deliver(&mut self, delivery: &Delivery) -> Result<(), CommandError> {
+        let mut sent = Ok(());
+        delivery.parts(|part| sent = sent.and(send_part(&mut self.core, part, &mut self.output)));
+        if sent.is_err() {
+            delivery.discard();
+        }
+        sent
+    }
+
+    /// Sends messages of topics that have waited, and tells of those that were dropped between them.
+    fn deliver_waited(&mut self, taken: &Taken) -> Result<(), CommandError> {
+        let Self { core, output, connection, .. } = self;
+        let hub = connection.shared.outbox.options().hub.as_ref();
+        let missed = |topic: &Topic, count| hub?.missed(topic, count);
+        let mut sent = Ok(());
+        taken.send(missed, |part| sent = sent.and(send_part(core, part, output)));
+        if sent.is_err() {
+            taken.discard();
+        }
+        sent
     }
 
     fn run(&mut self, mut commands: vec::IntoIter<Command>, cx: &Context<'_>, now: Instant) {
@@ -55,6 +84,8 @@ impl<S: Transport> Driver<S> {
                 Command::Send(message) => self.core.send(message.as_ref(), output),
                 Command::SendFramed { messages, .. } => self.core.send_framed(&messages, output),
                 Command::SendBurst(burst) => self.core.send_framed(&burst.end().messages, output),
+                Command::Deliver(delivery) => self.deliver(&delivery),
+                Command::DeliverWaited(taken) => self.deliver_waited(&taken),
                 Command::SendShared(message) => self.core.send((*message).as_ref(), output),
                 Command::SendUncompressed(message) => self.core.send_uncompressed(message.as_ref(), output),
                 Command::SendPrepared(message) => self.core.send_prepared(&message, output),
@@ -105,5 +136,13 @@ impl<S: Transport> Driver<S> {
         });
         messages.into_iter().for_each(spare::keep_message);
         sent
+    }
+}
+
+fn send_part(core: &mut proto::Connection, part: Part<'_>, output: &mut Vec<u8>) -> Result<(), CommandError> {
+    match part {
+        Part::Prepared(message) => core.send_prepared(message, output),
+        Part::Frames(messages, which) => core.send_prepared_messages(messages, which, output),
+        Part::Message(message) => core.send(message.as_ref(), output),
     }
 }

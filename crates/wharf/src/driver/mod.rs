@@ -164,7 +164,11 @@ impl<S: Transport> Driver<S> {
             }
             let has_new_room = !may_read && self.may_read(now);
             if received.is_pending() && !has_new_room {
-                return Poll::Pending;
+                if !self.output.is_empty() || !self.connection.shared.outbox.has_commands() {
+                    return Poll::Pending;
+                }
+                // What has waited for the socket, which takes more now.
+                self.run_commands(cx, now);
             }
         }
         // Also for a peer that never stops sending.

@@ -6,7 +6,7 @@ use crate::config::ServerConfig;
 
 fn outbox(limit: usize) -> Outbox {
     let config = ServerConfig::default().max_buffered_amount(limit);
-    Outbox::new(Arc::new(Options::new(config).unwrap()), true)
+    Outbox::new(Arc::new(Options::new(config).unwrap()), true, Home::default())
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn short_messages_are_framed_together_and_stay_in_their_order_with_all_else() {
 #[test]
 fn what_is_masked_or_compressed_is_not_framed_by_its_sender() {
     let options = Arc::new(Options::new(ServerConfig::default()).unwrap());
-    let outbox = Outbox::new(options, false);
+    let outbox = Outbox::new(options, false, Home::default());
     assert_eq!(outbox.try_send_short(MessageRef::Text("a")), None);
     outbox.try_send("a".into(), Command::Send).unwrap();
     assert!(matches!(outbox.take().as_mut()[..], [Command::Send(_)]));
@@ -60,7 +60,7 @@ fn what_is_masked_or_compressed_is_not_framed_by_its_sender() {
 #[test]
 fn a_message_that_goes_out_in_fragments_is_not_framed_by_its_sender() {
     let config = ServerConfig::default().fragmentation_threshold(3);
-    let outbox = Outbox::new(Arc::new(Options::new(config).unwrap()), true);
+    let outbox = Outbox::new(Arc::new(Options::new(config).unwrap()), true, Home::default());
     assert_eq!(outbox.try_send_short(MessageRef::Text("four")), None);
     assert_eq!(outbox.try_send_short(MessageRef::Text("one")), Some(true));
 }

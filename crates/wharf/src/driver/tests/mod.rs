@@ -18,6 +18,7 @@ use tokio::io::DuplexStream;
 use super::{Driver, IntoStream, Receiver, Transport};
 use crate::config::ServerConfig;
 use crate::connection::Connection;
+use crate::hub::Home;
 use crate::options::Options;
 use crate::proto;
 use crate::proto::connection::Ending;
@@ -69,6 +70,7 @@ fn end(
         compression: None,
         is_server,
         version: Version::V13,
+        home: Home::default(),
         remote_address: Some("peer".into()),
         forwarded_for: Box::default(),
         socket: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),

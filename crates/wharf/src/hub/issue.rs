@@ -1,0 +1,108 @@
+//! A message that goes to subscribers, made once for all of them.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::rules::Rule;
+use super::{Position, Publication, Topic};
+use crate::proto::Message;
+use crate::proto::connection::{Config, PreparedMessage};
+use crate::shared::Shared;
+
+/// A message that goes to subscribers, as they are sent it, and the frames that were made of it so far.
+pub(super) struct Issue {
+    pub(super) topic: Topic,
+    pub(super) rule: Arc<Rule>,
+    pub(super) key: Option<Arc<str>>,
+    pub(super) position: Option<Position>,
+    /// As it is presented.
+    pub(super) message: Arc<Message>,
+    /// Who does not get it.
+    pub(super) except: Option<Arc<Shared>>,
+    /// The first form that it was needed in, nearly always the only one.
+    frames: OnceLock<(Class, PreparedMessage)>,
+    others: Mutex<Vec<(Class, PreparedMessage)>>,
+}
+
+/// What connections that are sent the same frames have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Class {
+    config: Arc<Config>,
+    pub(super) form: Form,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Plain,
+    /// Compressed by itself, for a window of so many bits.
+    Compressed {
+        window_bits: u8,
+    },
+    /// Compressed by each connection, in its own context.
+    Own,
+}
+
+impl Issue {
+    /// A publication, for all but one, as `message`.
+    pub(super) fn new(
+        publication: Publication,
+        rule: Arc<Rule>,
+        message: Message,
+        except: Option<Arc<Shared>>,
+    ) -> Self {
+        let Publication { topic, key, position, .. } = publication;
+        let (frames, others) = (OnceLock::new(), Mutex::default());
+        Self { topic, rule, key, position, message: Arc::new(message), except, frames, others }
+    }
+
+    /// Its frames for these connections: made once, and waited for where somebody else is making them.
+    pub(super) fn frames(&self, class: &Class) -> PreparedMessage {
+        let (first, frames) = self.frames.get_or_init(|| (class.clone(), self.prepare(class)));
+        if first == class {
+            return frames.clone();
+        }
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, frames)) = others.iter().find(|(other, _)| other == class) {
+            return frames.clone();
+        }
+        let frames = self.prepare(class);
+        others.push((class.clone(), frames.clone()));
+        frames
+    }
+
+    fn prepare(&self, class: &Class) -> PreparedMessage {
+        let message = (*self.message).as_ref();
+        match class.form {
+            Form::Compressed { window_bits } => {
+                PreparedMessage::compressed(message, &class.config, window_bits)
+            }
+            Form::Plain | Form::Own => PreparedMessage::new(message, &class.config),
+        }
+    }
+}
+
+impl Class {
+    pub(super) fn of(connection: &Shared) -> Self {
+        let form = match connection.sends_compressed() {
+            None => Form::Plain,
+            Some(agreed) if agreed.context_takeover => Form::Own,
+            Some(agreed) => Form::Compressed { window_bits: agreed.window_bits },
+        };
+        Self { config: connection.core_config().clone(), form }
+    }
+}
+
+impl PartialEq for Class {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.config, &other.config) && self.form == other.form
+    }
+}
+
+impl fmt::Debug for Issue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issue")
+            .field("topic", &self.topic)
+            .field("position", &self.position)
+            .finish_non_exhaustive()
+    }
+}

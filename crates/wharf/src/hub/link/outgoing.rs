@@ -1,0 +1,128 @@
+//! What this node has for others, in order: handed over while the broker is there, and kept until it is acknowledged.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+
+use super::ToPublish;
+use crate::hub::broker::{Broker, BrokerError, Outgoing, PublicationId};
+use crate::hub::{Position, PublishError, Published};
+
+/// Messages that the broker has not acknowledged.
+pub(super) struct Queue {
+    node: u64,
+    /// How many messages of this node there were.
+    last: u64,
+    /// Those that were not handed over, in order.
+    queued: VecDeque<Waiting>,
+    /// Those that were, and may not have arrived: to be handed over again, before all others.
+    lost: BTreeMap<u64, Waiting>,
+    /// Those that were.
+    handed_over: FuturesUnordered<BoxFuture<'static, Acknowledged>>,
+    /// How many there are of all of these, for those who publish.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// A message, and who waits for it.
+struct Waiting {
+    outgoing: Outgoing,
+    answer: tokio::sync::oneshot::Sender<Result<Published, PublishError>>,
+}
+
+/// What the broker said of a message.
+pub(super) struct Acknowledged {
+    waiting: Waiting,
+    result: Result<Option<Position>, BrokerError>,
+}
+
+/// How many messages may be handed over and not acknowledged.
+const HANDED_OVER: usize = 1024;
+
+impl Queue {
+    pub(super) fn new(node: u64, waiting: Arc<AtomicUsize>) -> Self {
+        let (queued, lost, handed_over) = (VecDeque::new(), BTreeMap::new(), FuturesUnordered::new());
+        Self { node, last: 0, queued, lost, handed_over, waiting }
+    }
+
+    /// Takes in a message, behind all others: its number.
+    pub(super) fn push(&mut self, to_publish: ToPublish) -> u64 {
+        self.last += 1;
+        let ToPublish { publication, rule, answer, .. } = to_publish;
+        let id = PublicationId { node: self.node, number: self.last };
+        let outgoing = Outgoing { publication, id, history: rule.history };
+        self.queued.push_back(Waiting { outgoing, answer });
+        self.last
+    }
+
+    /// Whether there is a message to hand over. What may be lost goes first, when it is known of all what became of them.
+    pub(super) fn has_next(&self) -> bool {
+        if self.lost.is_empty() {
+            !self.queued.is_empty() && self.handed_over.len() < HANDED_OVER
+        } else {
+            self.handed_over.is_empty()
+        }
+    }
+
+    /// Hands over the next message: whether the broker took it, or refused it for good.
+    pub(super) async fn hand_over_next(&mut self, broker: &dyn Broker) -> bool {
+        let lost = self.lost.pop_first().map(|(_, waiting)| waiting);
+        let Some(waiting) = lost.or_else(|| self.queued.pop_front()) else { return true };
+        match broker.publish(&waiting.outgoing).await {
+            Ok(acknowledgement) => {
+                self.handed_over.push(Box::pin(async move {
+                    let result = acknowledgement.await;
+                    Acknowledged { waiting, result }
+                }));
+                true
+            }
+            Err(error) if error.may_pass() => {
+                self.lost.insert(waiting.outgoing.id.number, waiting);
+                false
+            }
+            Err(error) => {
+                self.settle(waiting, Err(error.into()));
+                true
+            }
+        }
+    }
+
+    /// What the broker says next of a message that was handed over; never, where none was.
+    pub(super) async fn next_acknowledged(&mut self) -> Acknowledged {
+        match self.handed_over.next().await {
+            Some(acknowledged) => acknowledged,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tells who waits for it, or keeps it to be handed over again: whether it is done with.
+    pub(super) fn acknowledged(&mut self, acknowledged: Acknowledged) -> bool {
+        let Acknowledged { waiting, result } = acknowledged;
+        match result {
+            Ok(position) => self.settle(waiting, Ok(Published { position })),
+            // A history keeps it once, however often it is handed over. Without one it might arrive twice.
+            Err(error) if error.may_pass() && waiting.outgoing.history.is_some() => {
+                self.lost.insert(waiting.outgoing.id.number, waiting);
+                return false;
+            }
+            Err(error) => self.settle(waiting, Err(error.into())),
+        }
+        true
+    }
+
+    fn settle(&self, waiting: Waiting, result: Result<Published, PublishError>) {
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        // Fails only where nobody waits for it.
+        let _ = waiting.answer.send(result);
+    }
+}
+
+impl BrokerError {
+    /// Whether the same may succeed later.
+    const fn may_pass(&self) -> bool {
+        matches!(self, Self::Away(_) | Self::TimedOut(_))
+    }
+}

@@ -1,0 +1,363 @@
+//! Talks to the broker: one request after the other, while it is there.
+
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::arrivals::Arrivals;
+use super::interests::Interests;
+use super::outgoing::Queue;
+use super::sequences::{Filled, Next, Sequences};
+use super::{FromBroker, Request, ToPublish, Wanted, deliver_to_all_but, issue_when_there_is_room};
+use crate::hub::broker::{
+    Arrived, Broker, BrokerError, BrokerHealth, HistoryRequest, Incoming, Interest, PublicationId,
+};
+use crate::hub::history::HistoryRead;
+use crate::hub::issue::Issue;
+use crate::hub::shard::{Job, Recovered, recovery_of};
+use crate::hub::subscribe::Answer;
+use crate::hub::{
+    HistoryOptions, Inner, Position, Publication, SubscribeError, Subscribed, Topic, TopicPattern,
+};
+use crate::shared::Shared;
+
+/// The task that talks to the broker.
+pub(super) struct Task {
+    broker: Arc<dyn Broker>,
+    hub: Weak<Inner>,
+    health: watch::Receiver<BrokerHealth>,
+    is_connected: bool,
+    interests: Interests,
+    queue: Queue,
+    /// The broker did not take a message, though it said that it was there: until when it is let alone.
+    pause: Option<Instant>,
+    sequences: Sequences,
+    arrivals: Arc<Arrivals>,
+    /// How many more messages with a history may come.
+    room: Arc<Semaphore>,
+    /// Messages of this node that are to be known when they come back.
+    own: VecDeque<(u64, Own)>,
+    reading: FuturesUnordered<BoxFuture<'static, Reading>>,
+    node: u64,
+}
+
+/// What is to be remembered of a message of this node until it comes back with its position.
+struct Own {
+    except: Option<Arc<Shared>>,
+    is_delivered_here: bool,
+}
+
+/// What was read of a history, and for whom.
+struct Reading {
+    topic: Topic,
+    result: Result<HistoryRead, BrokerError>,
+    purpose: Purpose,
+}
+
+enum Purpose {
+    /// What is missing before what came.
+    FillGap,
+    Recover {
+        connection: Arc<Shared>,
+        since: Option<Position>,
+        answer: Answer,
+    },
+}
+
+/// How many messages of this node are remembered until they come back.
+const REMEMBERED: usize = 64 * 1024;
+
+/// For how long a broker that does not take what it said it would is let alone.
+const PAUSE: Duration = Duration::from_millis(100);
+
+impl Task {
+    pub(super) fn new(
+        broker: Box<dyn Broker>,
+        hub: Weak<Inner>,
+        from_broker: &FromBroker,
+        waiting: Arc<AtomicUsize>,
+        linger: Duration,
+    ) -> Self {
+        let FromBroker { node, room, arrivals, health, .. } = from_broker;
+        Self {
+            broker: broker.into(),
+            hub,
+            health: health.subscribe(),
+            is_connected: false,
+            interests: Interests::new(linger),
+            queue: Queue::new(*node, waiting),
+            pause: None,
+            sequences: Sequences::default(),
+            arrivals: arrivals.clone(),
+            room: room.clone(),
+            own: VecDeque::new(),
+            reading: FuturesUnordered::new(),
+            node: *node,
+        }
+    }
+
+    pub(super) async fn run(
+        mut self,
+        from_broker: FromBroker,
+        mut requests: mpsc::UnboundedReceiver<Request>,
+    ) {
+        self.broker.start(Incoming(from_broker));
+        loop {
+            let may_hand_over = self.is_connected && self.pause.is_none() && self.queue.has_next();
+            let pause = self.pause;
+            let linger = self.interests.next().filter(|_| self.is_connected);
+            tokio::select! {
+                request = requests.recv() => match request {
+                    Some(request) => self.act(request).await,
+                    None => return,
+                },
+                acknowledged = self.queue.next_acknowledged() => {
+                    if !self.queue.acknowledged(acknowledged) {
+                        self.pause = Some(Instant::now() + PAUSE);
+                    }
+                }
+                Some(reading) = self.reading.next() => self.read(reading).await,
+                changed = self.health.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.health_changed().await;
+                }
+                () = std::future::ready(()), if may_hand_over => {
+                    if !self.queue.hand_over_next(self.broker.as_ref()).await {
+                        self.pause = Some(Instant::now() + PAUSE);
+                    }
+                }
+                () = until(pause) => self.pause = None,
+                () = until(linger) => self.give_up().await,
+            }
+        }
+    }
+
+    async fn act(&mut self, request: Request) {
+        match request {
+            Request::Publish(to_publish) => self.publish(*to_publish),
+            Request::Want(wanted, connection, answer) => self.want(wanted, connection, answer).await,
+            Request::WantNoLonger(pattern) => self.interests.want_no_longer(pattern, Instant::now()),
+            Request::Arrived(arrived) => {
+                self.room.add_permits(1);
+                self.arrived(arrived).await;
+            }
+        }
+    }
+
+    fn publish(&mut self, to_publish: ToPublish) {
+        let ToPublish { is_delivered_here, rule, .. } = &to_publish;
+        let own = Own { except: to_publish.except.clone(), is_delivered_here: *is_delivered_here };
+        let is_remembered = rule.history.is_some() && (own.except.is_some() || own.is_delivered_here);
+        let number = self.queue.push(to_publish);
+        if is_remembered {
+            self.own.push_back((number, own));
+            if self.own.len() > REMEMBERED {
+                self.own.pop_front();
+            }
+        }
+    }
+
+    async fn want(&mut self, wanted: Wanted, connection: Arc<Shared>, answer: Answer) {
+        let Wanted { pattern, is_first, recovery } = wanted;
+        let topic = pattern.topic();
+        let history = topic.as_ref().and_then(|topic| self.history_of(topic));
+        if let Some(topic) = topic.as_ref().filter(|_| history.is_some()) {
+            self.sequences.add(topic);
+        }
+        if !self.interests.want(&pattern, is_first) && self.is_connected {
+            // What other nodes have comes late where it fails now: it is asked for again when the broker is back.
+            let _ = self.subscribe(&pattern).await;
+        }
+        let Some((topic, since)) = topic.zip(recovery) else {
+            return answer.tell(Ok(Subscribed { position: None, recovery: None }));
+        };
+        let Some(history) = history else { return };
+        self.read_history(
+            topic,
+            history,
+            since.map(|since| since.offset),
+            Purpose::Recover { connection, since, answer },
+        );
+    }
+
+    async fn subscribe(&mut self, pattern: &TopicPattern) -> Result<(), BrokerError> {
+        let history = pattern.topic().and_then(|topic| self.history_of(&topic));
+        // Before anything comes of it.
+        self.arrivals.add(pattern);
+        let subscribed = self.broker.subscribe(&Interest { pattern: pattern.clone(), history }).await;
+        self.interests.set_subscribed(pattern, subscribed.is_ok());
+        subscribed
+    }
+
+    /// Ends what nobody has wanted for long enough.
+    async fn give_up(&mut self) {
+        for pattern in self.interests.give_up(Instant::now()) {
+            self.sequences.remove(&pattern);
+            // Where it fails, what comes is thrown away.
+            let _ = self.broker.unsubscribe(&pattern).await;
+            self.arrivals.remove(&pattern);
+        }
+    }
+
+    async fn health_changed(&mut self) {
+        self.is_connected = *self.health.borrow_and_update() == BrokerHealth::Connected;
+        self.pause = None;
+        if !self.is_connected {
+            return;
+        }
+        for pattern in self.interests.missing() {
+            let _ = self.subscribe(&pattern).await;
+        }
+        for (topic, after) in self.sequences.begin_to_fill() {
+            self.fill_gap(topic, after);
+        }
+    }
+
+    /// A message of a topic with a history has come.
+    async fn arrived(&mut self, arrived: Arrived) {
+        let topic = arrived.publication.topic.clone();
+        if !self.sequences.has(&topic) && !self.arrivals.is_first(&arrived) {
+            return;
+        }
+        match self.sequences.arrived(arrived) {
+            Next::Deliver(arrived) => self.deliver(*arrived).await,
+            Next::Nothing => {}
+            Next::Read { after } => self.fill_gap(topic, after),
+        }
+    }
+
+    /// Delivers a message that has its place.
+    async fn deliver(&mut self, arrived: Arrived) {
+        let Some(hub) = self.hub.upgrade() else { return };
+        let Arrived { publication, id, .. } = arrived;
+        let rule = hub.rules.of(&publication.topic).clone();
+        let own = id.and_then(|id| self.take_own(id));
+        let except = match own {
+            Some(Own { is_delivered_here: true, .. }) => {
+                let Publication { topic, position: Some(position), .. } = publication else { return };
+                if let Some(message) = hub.presentation.placed(&topic, position) {
+                    let placed =
+                        Publication { position: Some(position), ..Publication::new(topic, message.clone()) };
+                    issue_when_there_is_room(&hub, Issue::new(placed, rule, message, None)).await;
+                }
+                return;
+            }
+            Some(Own { except, .. }) => except,
+            None => None,
+        };
+        deliver_to_all_but(&hub, publication, rule, except).await;
+    }
+
+    fn take_own(&mut self, id: PublicationId) -> Option<Own> {
+        if id.node != self.node {
+            return None;
+        }
+        let at = self.own.iter().position(|(number, _)| *number == id.number)?;
+        self.own.remove(at).map(|(_, own)| own)
+    }
+
+    fn history_of(&self, topic: &Topic) -> Option<HistoryOptions> {
+        self.hub.upgrade().and_then(|hub| hub.rules.of(topic).history)
+    }
+
+    fn fill_gap(&mut self, topic: Topic, after: u64) {
+        match self.history_of(&topic) {
+            Some(history) => self.read_history(topic, history, Some(after), Purpose::FillGap),
+            None => self.sequences.not_filled(&topic),
+        }
+    }
+
+    fn read_history(&self, topic: Topic, history: HistoryOptions, after: Option<u64>, purpose: Purpose) {
+        let broker = self.broker.clone();
+        self.reading.push(Box::pin(async move {
+            let result = broker.history(&HistoryRequest::new(topic.clone(), history, after)).await;
+            Reading { topic, result, purpose }
+        }));
+    }
+
+    async fn read(&mut self, reading: Reading) {
+        let Reading { topic, result, purpose } = reading;
+        match (purpose, result) {
+            (Purpose::FillGap, Ok(read)) => self.fill(topic, read).await,
+            (Purpose::FillGap, Err(_)) => self.sequences.not_filled(&topic),
+            (Purpose::Recover { connection, since, answer }, result) => {
+                self.recover(topic, connection, since, answer, result);
+            }
+        }
+    }
+
+    /// What was missing has been read.
+    async fn fill(&mut self, topic: Topic, read: HistoryRead) {
+        let Some(Filled { messages, missed, arrived }) = self.sequences.fill(&topic, read) else { return };
+        if missed > 0
+            && let Some(hub) = self.hub.upgrade()
+            && let Some(message) = hub.presentation.missed(&topic, missed)
+        {
+            let rule = hub.rules.of(&topic).clone();
+            let publication = Publication::new(topic.clone(), message.clone());
+            issue_when_there_is_room(&hub, Issue::new(publication, rule, message, None)).await;
+        }
+        for message in messages {
+            self.deliver(message).await;
+        }
+        for arrived in arrived {
+            Box::pin(self.arrived(arrived)).await;
+        }
+    }
+
+    /// What a subscriber missed has been read, or was not.
+    fn recover(
+        &self,
+        topic: Topic,
+        connection: Arc<Shared>,
+        since: Option<Position>,
+        answer: Answer,
+        result: Result<HistoryRead, BrokerError>,
+    ) {
+        let Some(hub) = self.hub.upgrade() else { return };
+        let Some(shard) = hub.shards.of(connection.home()) else { return };
+        let pattern = TopicPattern::from(topic.clone());
+        let recovered = match result {
+            Ok(read) => {
+                let position = read.position();
+                let repeats = self.sequences.is_behind(&topic, position);
+                let is_recovered = since.is_some_and(|since| read.reaches_back_to(since));
+                let issue = |Arrived { publication, .. }: Arrived| {
+                    let rule = hub.rules.of(&publication.topic).clone();
+                    let message = hub.presentation.message(&publication);
+                    Arc::new(Issue::new(publication, rule, message, None))
+                };
+                let missed: Vec<_> = read.messages.into_iter().filter(|_| is_recovered).map(issue).collect();
+                let recovery = since.map(|_| recovery_of(is_recovered.then_some(missed.len())));
+                let result = Ok(Subscribed { position: Some(position), recovery });
+                Recovered { connection, pattern, missed, repeats, result, answer }
+            }
+            // Without a position it can go on all the same.
+            Err(_) if since.is_none() => {
+                let result = Ok(Subscribed { position: None, recovery: None });
+                Recovered { connection, pattern, missed: Vec::new(), repeats: false, result, answer }
+            }
+            Err(error) => {
+                let result = Err(SubscribeError::Broker(error));
+                Recovered { connection, pattern, missed: Vec::new(), repeats: false, result, answer }
+            }
+        };
+        shard.send(Job::Recover(Box::new(recovered)));
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,503 @@
+//! The part of a hub that lives on one worker: the subscriptions of its connections, and a task that delivers to them.
+//!
+//! Nothing is locked to find who gets a message: a shard's tables are its task's own, and what other threads want of it comes
+//! as a [`Job`], in order.
+
+mod classes;
+mod patterns;
+mod table;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use tokio::sync::{Notify, mpsc};
+
+use self::classes::Classes;
+use self::table::{Added, Place, Table};
+use super::counters::{Counters, add};
+use super::delivery::Delivery;
+use super::issue::{Class, Issue};
+use super::link::Wanted;
+use super::subscribe::Answer;
+use super::{Inner, Position, PresenceChange, Recovery, SubscribeError, Subscribed, TopicPattern};
+use crate::outbox::Delivered;
+use crate::shared::Shared;
+
+/// What a shard is to do.
+#[derive(Debug)]
+pub(super) enum Job {
+    Publish(Arc<Issue>),
+    Subscribe(Box<Subscription>),
+    /// What a subscriber missed was read, and it is to get that, and then what was held meanwhile.
+    Recover(Box<Recovered>),
+    Unsubscribe(Arc<Shared>, TopicPattern),
+    /// The connection has ended.
+    Leave(Arc<Shared>),
+    /// How many have subscribed is asked for.
+    Count(TopicPattern, tokio::sync::oneshot::Sender<usize>),
+}
+
+/// A subscription that is to be made.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    pub(super) connection: Arc<Shared>,
+    pub(super) pattern: TopicPattern,
+    pub(super) member: Option<Arc<str>>,
+    pub(super) start: Start,
+    pub(super) answer: Answer,
+}
+
+/// What a subscriber gets first.
+#[derive(Debug)]
+pub(super) enum Start {
+    /// What comes next.
+    Live,
+    /// What it has missed.
+    Here { subscribed: Subscribed, missed: Vec<Arc<Issue>> },
+    /// What the broker is asked for. Until it has come, what else comes is held.
+    AtBroker { since: Option<Position> },
+}
+
+/// What was read for a subscriber.
+#[derive(Debug)]
+pub(super) struct Recovered {
+    pub(super) connection: Arc<Shared>,
+    pub(super) pattern: TopicPattern,
+    pub(super) missed: Vec<Arc<Issue>>,
+    /// What was read may come again, live.
+    pub(super) repeats: bool,
+    /// With the position up to which it was read. Where it failed, the subscription ends.
+    pub(super) result: Result<Subscribed, SubscribeError>,
+    pub(super) answer: Answer,
+}
+
+/// Where a shard's jobs are sent to.
+#[derive(Debug)]
+pub(super) struct ShardHandle {
+    jobs: mpsc::UnboundedSender<Job>,
+    state: Arc<State>,
+}
+
+/// What a shard shares with those who send it jobs.
+#[derive(Debug, Default)]
+struct State {
+    /// How many subscriptions there are, and are to be made. Without any, nothing that is published is sent here.
+    subscriptions: AtomicUsize,
+    /// Bytes of messages that are on their way here.
+    undelivered: AtomicUsize,
+    /// Told when there are fewer.
+    room: Notify,
+}
+
+/// What each message on its way to a shard counts for, in bytes, beside its payload.
+const PLACE: usize = 64;
+
+/// After so many messages, or bytes of them, the connections get their turn to write them.
+const MESSAGES_A_TURN: usize = 128;
+const BYTES_A_TURN: usize = 256 * 1024;
+
+/// How many messages go to each connection at once, at the most, and how many bytes, unless it is one message.
+const MESSAGES_TOGETHER: usize = 64;
+const BYTES_TOGETHER: usize = 64 * 1024;
+
+impl ShardHandle {
+    /// A shard on the runtime that this is called on.
+    pub(super) fn start(hub: &Weak<Inner>, counters: &Arc<Counters>) -> Self {
+        let (jobs, received) = mpsc::unbounded_channel();
+        let state = Arc::<State>::default();
+        let shard = Shard {
+            hub: hub.clone(),
+            counters: counters.clone(),
+            state: state.clone(),
+            table: Table::default(),
+            classes: Classes::default(),
+            catching_up: HashMap::new(),
+            members: HashMap::new(),
+            deliveries: Vec::new(),
+        };
+        tokio::spawn(shard.run(received));
+        Self { jobs, state }
+    }
+
+    /// Whether its runtime has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.jobs.is_closed()
+    }
+
+    #[inline]
+    pub(super) fn has_subscriptions(&self) -> bool {
+        self.state.subscriptions.load(Ordering::Acquire) > 0
+    }
+
+    /// Bytes of messages that are on their way here.
+    #[inline]
+    pub(super) fn undelivered(&self) -> usize {
+        self.state.undelivered.load(Ordering::Relaxed)
+    }
+
+    /// Waits until fewer bytes than these are on their way here, or none is delivered any more.
+    pub(super) async fn has_room(&self, limit: usize) {
+        while !self.is_over() && self.undelivered() >= limit {
+            let room = self.state.room.notified();
+            if self.undelivered() < limit {
+                return;
+            }
+            tokio::select! {
+                () = room => {}
+                () = self.jobs.closed() => {}
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn publish(&self, issue: Arc<Issue>) {
+        self.state.undelivered.fetch_add(issue.message.len() + PLACE, Ordering::Relaxed);
+        self.send(Job::Publish(issue));
+    }
+
+    /// Takes in a subscription: from now on, what is published is sent here.
+    pub(super) fn subscribe(&self, subscription: Subscription) {
+        self.state.subscriptions.fetch_add(1, Ordering::AcqRel);
+        self.send(Job::Subscribe(Box::new(subscription)));
+    }
+
+    pub(super) fn send(&self, job: Job) {
+        // Fails only where the runtime has ended, and all its connections with it: nobody is left to do it for.
+        let _ = self.jobs.send(job);
+    }
+}
+
+/// The task of a shard.
+struct Shard {
+    hub: Weak<Inner>,
+    counters: Arc<Counters>,
+    state: Arc<State>,
+    table: Table,
+    classes: Classes,
+    /// Subscriptions that have not caught up with what is published, by subscriber and topic.
+    catching_up: HashMap<(Place, Place), CatchingUp>,
+    /// The names of subscribers, by subscriber and topic.
+    members: HashMap<(Place, Place), Arc<str>>,
+    /// Of what is being delivered, for each class.
+    deliveries: Vec<Option<Arc<Delivery>>>,
+}
+
+impl Shard {
+    async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
+        let mut together = Vec::new();
+        while let Some(first) = jobs.recv().await {
+            let mut next = Some(first);
+            let (mut messages, mut bytes) = (0, 0);
+            while let Some(job) = next {
+                match job {
+                    Job::Publish(issue) => {
+                        messages += 1;
+                        bytes += issue.message.len();
+                        self.collect(&mut together, issue);
+                    }
+                    other => {
+                        self.deliver(&mut together);
+                        self.act(other);
+                    }
+                }
+                let is_turn_over = messages >= MESSAGES_A_TURN || bytes >= BYTES_A_TURN;
+                next = if is_turn_over { None } else { jobs.try_recv().ok() };
+            }
+            self.deliver(&mut together);
+            // Behind the connections that were woken: on a thread of their own, all of them write before more comes.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Adds a message to those that go out together, or begins with it, where it does not go to the same.
+    fn collect(&mut self, together: &mut Vec<Arc<Issue>>, issue: Arc<Issue>) {
+        let is_alike = |first: &Arc<Issue>| {
+            first.topic == issue.topic
+                && match (&first.except, &issue.except) {
+                    (None, None) => true,
+                    (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+                    _ => false,
+                }
+        };
+        let bytes = |issues: &[Arc<Issue>]| issues.iter().map(|issue| issue.message.len()).sum::<usize>();
+        if together.first().is_some_and(|first| !is_alike(first))
+            || together.len() >= MESSAGES_TOGETHER
+            || bytes(together) + issue.message.len() > BYTES_TOGETHER
+        {
+            self.deliver(together);
+        }
+        together.push(issue);
+    }
+
+    /// Delivers messages of one topic to all who have subscribed to it.
+    fn deliver(&mut self, issues: &mut Vec<Arc<Issue>>) {
+        let Some(first) = issues.first().cloned() else { return };
+        let Self { counters, table, classes, catching_up, deliveries, .. } = self;
+        let mut count = Count::default();
+        let mut caught_up = Vec::new();
+        table.for_each(&first.topic, |connection, class, subscription| {
+            if first.except.as_ref().is_some_and(|except| Arc::ptr_eq(except, connection)) {
+                return;
+            }
+            if let Some(subscription) = subscription
+                && let Some(state) = catching_up.get_mut(&subscription)
+            {
+                caught_up.extend(state.take_in(issues).map(|new| (subscription, new)));
+                return;
+            }
+            let class = class as usize;
+            if deliveries.len() <= class {
+                deliveries.resize(class + 1, None);
+            }
+            let delivery = deliveries[class]
+                .get_or_insert_with(|| Arc::new(Delivery::new(issues, classes.get(class), counters)));
+            count.add(connection.deliver(delivery, false), delivery.len());
+        });
+        deliveries.clear();
+        count.settle(counters);
+        for (subscription, new) in caught_up {
+            self.catches_up_no_longer(subscription);
+            self.send(subscription.0, &new, false);
+        }
+        let bytes: usize = issues.drain(..).map(|issue| issue.message.len() + PLACE).sum();
+        self.state.undelivered.fetch_sub(bytes, Ordering::Relaxed);
+        self.state.room.notify_waiters();
+    }
+
+    /// Delivers messages to one subscriber: what it had missed, if they `recover` it.
+    fn send(&self, subscriber: Place, issues: &[Arc<Issue>], recovers: bool) {
+        let (connection, class) = self.table.connection(subscriber);
+        let class = self.classes.get(class as usize);
+        let mut count = Count::default();
+        let mut rest = issues;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let together = rest.iter().take(MESSAGES_TOGETHER).take_while(|issue| {
+                bytes += issue.message.len();
+                bytes <= BYTES_TOGETHER
+            });
+            let (now, later) = rest.split_at(together.count().max(1));
+            let delivery = Arc::new(Delivery::new(now, class, &self.counters));
+            count.add(connection.deliver(&delivery, recovers), delivery.len());
+            rest = later;
+        }
+        count.settle(&self.counters);
+    }
+
+    fn act(&mut self, job: Job) {
+        match job {
+            Job::Publish(issue) => self.deliver(&mut vec![issue]),
+            Job::Subscribe(subscription) => self.subscribe(*subscription),
+            Job::Recover(recovered) => self.recovered(*recovered),
+            Job::Unsubscribe(connection, pattern) => self.unsubscribe(&connection, &pattern),
+            Job::Leave(connection) => self.leave(&connection),
+            Job::Count(pattern, answer) => {
+                let _ = answer.send(self.table.subscriber_count(&pattern));
+            }
+        }
+    }
+
+    fn subscribe(&mut self, subscription: Subscription) {
+        let Subscription { connection, pattern, member, start, answer } = subscription;
+        let Some(hub) = self.hub.upgrade() else { return };
+        let subscriber = self.subscriber(&connection);
+        if self.table.is_subscribed(subscriber, &pattern) {
+            self.not_subscribed();
+            return answer.tell(Ok(start.subscribed_before()));
+        }
+        if self.table.subscription_count(subscriber) >= hub.max_subscriptions {
+            self.not_subscribed();
+            return answer.tell(Err(SubscribeError::TooMany { limit: hub.max_subscriptions }));
+        }
+        let Added { topic, is_first } = self.table.subscribe(subscriber, &pattern);
+        if let Some(member) = member {
+            hub.present(&pattern, &member, PresenceChange::Joined);
+            self.members.insert((subscriber, topic), member);
+        } else if hub.keeps_presence(&pattern) {
+            hub.present_unnamed(&pattern, PresenceChange::Joined);
+        }
+        let wanted = |recovery| Wanted { pattern: pattern.clone(), is_first, recovery };
+        match start {
+            Start::Live => match &hub.link {
+                Some(link) => link.want(wanted(None), connection, answer),
+                None => answer.tell(Ok(Subscribed { position: None, recovery: None })),
+            },
+            Start::Here { subscribed, missed } => {
+                // The answer first: who awaits it can be ready for what follows.
+                answer.tell(Ok(subscribed));
+                self.send(subscriber, &missed, true);
+            }
+            Start::AtBroker { since } => {
+                self.catching_up.insert((subscriber, topic), CatchingUp::Held(Vec::new()));
+                self.table.set_catching_up(topic, true);
+                if let Some(link) = &hub.link {
+                    link.want(wanted(Some(since)), connection, answer);
+                }
+            }
+        }
+    }
+
+    /// One that was counted was not made.
+    fn not_subscribed(&self) {
+        self.state.subscriptions.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn recovered(&mut self, recovered: Recovered) {
+        let Recovered { connection, pattern, missed, repeats, result, answer } = recovered;
+        let place = self.table.find_subscriber(&connection).zip(self.table.topic(&pattern));
+        // It may have left, and come again, meanwhile: then another is on its way.
+        let Some(subscription) = place else { return answer.tell(Err(SubscribeError::Closed)) };
+        let Some(CatchingUp::Held(held)) = self.catching_up.remove(&subscription) else {
+            return answer.tell(Err(SubscribeError::Closed));
+        };
+        self.table.set_catching_up(subscription.1, false);
+        let subscribed = match result {
+            Ok(subscribed) => subscribed,
+            Err(error) => {
+                answer.tell(Err(error));
+                return self.unsubscribe(&connection, &pattern);
+            }
+        };
+        answer.tell(Ok(subscribed));
+        self.send(subscription.0, &missed, true);
+        let Some(read) = subscribed.position else { return self.send(subscription.0, &held, true) };
+        let mut after = CatchingUp::After(read);
+        match after.take_in(&held) {
+            Some(new) => self.send(subscription.0, &new, true),
+            None if repeats => {
+                self.catching_up.insert(subscription, after);
+                self.table.set_catching_up(subscription.1, true);
+            }
+            None => {}
+        }
+    }
+
+    fn catches_up_no_longer(&mut self, subscription: (Place, Place)) {
+        if self.catching_up.remove(&subscription).is_some() {
+            self.table.set_catching_up(subscription.1, false);
+        }
+    }
+
+    /// The place of a connection, which is given one.
+    fn subscriber(&mut self, connection: &Arc<Shared>) -> Place {
+        if let Some(place) = self.table.find_subscriber(connection) {
+            return place;
+        }
+        let class = self.classes.add(Class::of(connection));
+        self.table.add(connection, class)
+    }
+
+    fn unsubscribe(&mut self, connection: &Arc<Shared>, pattern: &TopicPattern) {
+        let Some(subscriber) = self.table.find_subscriber(connection) else { return };
+        if let Some(removed) = self.table.unsubscribe(subscriber, pattern) {
+            self.unsubscribed(pattern, removed);
+        }
+        if self.table.subscription_count(subscriber) == 0 {
+            self.forget(subscriber);
+        }
+    }
+
+    fn leave(&mut self, connection: &Arc<Shared>) {
+        let Some(subscriber) = self.table.find_subscriber(connection) else { return };
+        while let Some((pattern, removed)) = self.table.unsubscribe_last(subscriber) {
+            self.unsubscribed(&pattern, removed);
+        }
+        self.forget(subscriber);
+    }
+
+    /// One that has no subscriptions.
+    fn forget(&mut self, subscriber: Place) {
+        let class = self.table.forget(subscriber);
+        self.classes.remove(class as usize);
+    }
+
+    fn unsubscribed(&mut self, pattern: &TopicPattern, removed: table::Removed) {
+        self.not_subscribed();
+        let table::Removed { was_last, topic, subscriber } = removed;
+        self.catches_up_no_longer((subscriber, topic));
+        let member = self.members.remove(&(subscriber, topic));
+        let Some(hub) = self.hub.upgrade() else { return };
+        match member {
+            Some(member) => hub.present(pattern, &member, PresenceChange::Left),
+            None if hub.keeps_presence(pattern) => hub.present_unnamed(pattern, PresenceChange::Left),
+            None => {}
+        }
+        if was_last && let Some(link) = &hub.link {
+            link.want_no_longer(pattern.clone());
+        }
+    }
+}
+
+impl Start {
+    /// What a second subscription is told: it changes nothing.
+    const fn subscribed_before(&self) -> Subscribed {
+        match self {
+            Self::Here { subscribed, .. } => Subscribed { recovery: None, ..*subscribed },
+            Self::Live | Self::AtBroker { .. } => Subscribed { position: None, recovery: None },
+        }
+    }
+}
+
+/// How a subscription that began with what was missed goes on.
+#[derive(Debug)]
+enum CatchingUp {
+    /// What was missed is being read, and what comes meanwhile waits for it.
+    Held(Vec<Arc<Issue>>),
+    /// All up to this position was sent, and may come again.
+    After(Position),
+}
+
+impl CatchingUp {
+    /// Takes in what comes live. `Some`: it has caught up, and these are to be delivered.
+    fn take_in(&mut self, issues: &[Arc<Issue>]) -> Option<Vec<Arc<Issue>>> {
+        match self {
+            Self::Held(held) => {
+                held.extend_from_slice(issues);
+                None
+            }
+            Self::After(read) => {
+                let is_new = |issue: &&Arc<Issue>| {
+                    issue.position.is_none_or(|own| own.epoch != read.epoch || own.offset > read.offset)
+                };
+                let new: Vec<_> = issues.iter().filter(is_new).cloned().collect();
+                (!new.is_empty()).then_some(new)
+            }
+        }
+    }
+}
+
+/// What became of deliveries, counted together.
+#[derive(Debug, Default)]
+struct Count {
+    to_deliver: usize,
+    delivered: usize,
+    connections_closed: usize,
+}
+
+impl Count {
+    #[inline]
+    fn add(&mut self, delivered: Delivered, messages: usize) {
+        match delivered {
+            Delivered::Now => self.delivered += messages,
+            Delivered::Waits => {}
+            Delivered::TooSlow => self.connections_closed += 1,
+            Delivered::Closed => return,
+        }
+        self.to_deliver += messages;
+    }
+
+    fn settle(&self, counters: &Counters) {
+        add(&counters.to_deliver, self.to_deliver);
+        add(&counters.delivered, self.delivered);
+        add(&counters.connections_closed, self.connections_closed);
+    }
+}
+
+/// What a client that comes back is told of what it asked for.
+pub(super) const fn recovery_of(missed: Option<usize>) -> Recovery {
+    match missed {
+        Some(messages) => Recovery::Recovered { messages },
+        None => Recovery::TooOld,
+    }
+}

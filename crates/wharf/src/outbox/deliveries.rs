@@ -1,0 +1,132 @@
+//! What topics have for a connection: sent at once where its socket takes what comes, and waiting within bounds where not.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{Outbox, Phase, State};
+use crate::hub::{Backlog, Delivery, SlowConsumer};
+use crate::queue::{Command, Queue};
+
+/// What became of messages of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    /// They go out at once, when the driver is woken.
+    Now,
+    /// They wait, until what is before them has left; or as many as its bounds allow.
+    Waits,
+    /// The connection closes, because more would wait than may. The driver is to be woken.
+    TooSlow,
+    /// No message can be sent any more.
+    Closed,
+}
+
+impl Outbox {
+    /// Queues messages of a topic. Those that `recover` a client are not bounded.
+    #[inline]
+    pub(crate) fn deliver(&self, delivery: &Arc<Delivery>, recovers: bool) -> Delivered {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return Delivered::Closed;
+        }
+        if state.commands.is_empty()
+            && state.unsent == 0
+            && state.backlog.is_none()
+            && !state.is_within_message()
+        {
+            state.queued = delivery.weight();
+            state.commands = Queue::Delivery(delivery.clone());
+            self.has_commands.store(true, Ordering::Release);
+            return Delivered::Now;
+        }
+        let limits = || Box::new(Backlog::new(self.slow_consumer()));
+        let pushed = state.backlog.get_or_insert_with(limits).push(delivery, recovers);
+        let Err(close) = pushed else { return Delivered::Waits };
+        if let Some(mut backlog) = state.backlog.take() {
+            backlog.clear(true);
+        }
+        self.push(&mut state, Command::Close(close));
+        self.enter(Phase::Closing, state);
+        Delivered::TooSlow
+    }
+
+    /// Does `work`, which makes the connection a subscriber, while it cannot begin to close. `None`: it has.
+    pub(crate) fn subscribes<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        let mut state = self.lock();
+        (state.phase == Phase::Open).then(|| {
+            state.is_subscriber = true;
+            work()
+        })
+    }
+
+    /// Whether it has ever subscribed to anything.
+    pub(crate) fn is_subscriber(&self) -> bool {
+        self.lock().is_subscriber
+    }
+
+    /// Whether there is something to take.
+    #[inline]
+    pub(crate) fn has_commands(&self) -> bool {
+        self.has_commands.load(Ordering::Acquire)
+    }
+
+    /// Lets what waits be taken, if its time has come: whether it is.
+    pub(super) fn resume_backlog(&self, state: &State) -> bool {
+        let resumes = state.may_take_backlog();
+        if resumes {
+            self.has_commands.store(true, Ordering::Release);
+        }
+        resumes
+    }
+
+    fn slow_consumer(&self) -> Arc<SlowConsumer> {
+        self.options.hub.as_ref().map(|hub| hub.slow_consumer().clone()).unwrap_or_default()
+    }
+}
+
+impl State {
+    fn may_take_backlog(&self) -> bool {
+        self.backlog.is_some() && self.unsent == 0 && !self.is_within_message() && self.phase == Phase::Open
+    }
+
+    /// Takes some of what waits, if its time has come.
+    pub(super) fn take_backlog(&mut self) -> Queue {
+        if !self.may_take_backlog() {
+            return Queue::default();
+        }
+        let Some(backlog) = &mut self.backlog else { return Queue::default() };
+        let taken = backlog.take();
+        if backlog.is_empty() {
+            self.backlog = None;
+        }
+        self.unsent += taken.weight;
+        Queue::Commands(vec![Command::DeliverWaited(Box::new(taken))])
+    }
+
+    /// Puts all that waits behind what was queued, to be sent before what is queued next: whether anything
+    /// does.
+    pub(super) fn queue_backlog(&mut self) -> bool {
+        let Some(mut backlog) = self.backlog.take() else { return false };
+        while !backlog.is_empty() {
+            let taken = backlog.take();
+            self.queued += taken.weight;
+            self.commands.as_mut().push(Command::DeliverWaited(Box::new(taken)));
+        }
+        true
+    }
+
+    /// Nothing that waits will be sent.
+    pub(super) fn discard_deliveries(&mut self) {
+        match &self.commands {
+            Queue::Delivery(delivery) => delivery.discard(),
+            Queue::Commands(commands) => commands.iter().for_each(|command| match command {
+                Command::Deliver(delivery) => delivery.discard(),
+                Command::DeliverWaited(taken) => taken.discard(),
+                _ => {}
+            }),
+            Queue::Burst(_) => {}
+        }
+        if let Some(mut backlog) = self.backlog.take() {
+            backlog.clear(false);
+        }
+    }
+}
