@@ -1,0 +1,3 @@
+//! The broker on NATS, with a real nats-server.
+
+mod support;
