@@ -38,6 +38,8 @@ enum Request {
     Want(Wanted, Arc<Shared>, Answer),
     WantNoLonger(TopicPattern),
     Arrived(Arrived),
+    /// Messages may have been lost on their way.
+    Missed,
 }
 
 /// A message for other nodes.
@@ -193,6 +195,12 @@ impl FromBroker {
         }
         if self.arrivals.is_new(&arrived) {
             deliver(&hub, arrived.publication).await;
+        }
+    }
+
+    pub(super) fn missed(&self) {
+        if let Some(requests) = self.requests.upgrade() {
+            let _ = requests.send(Request::Missed);
         }
     }
 

@@ -150,6 +150,7 @@ impl Task {
                 self.room.add_permits(1);
                 self.arrived(arrived).await;
             }
+            Request::Missed => self.fill_all(),
         }
     }
 
@@ -217,6 +218,10 @@ impl Task {
         for pattern in self.interests.missing() {
             let _ = self.subscribe(&pattern).await;
         }
+        self.fill_all();
+    }
+
+    fn fill_all(&mut self) {
         for (topic, after) in self.sequences.begin_to_fill() {
             self.fill_gap(topic, after);
         }
