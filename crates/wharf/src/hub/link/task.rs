@@ -1,6 +1,6 @@
 //! Talks to the broker: one request after the other, while it is there.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub(super) struct Task {
     /// How many more messages with a history may come.
     room: Arc<Semaphore>,
     /// Messages of this node that are to be known when they come back.
-    own: VecDeque<(u64, Own)>,
+    own: BTreeMap<u64, Own>,
     reading: FuturesUnordered<BoxFuture<'static, Reading>>,
     node: u64,
 }
@@ -63,7 +63,9 @@ struct Reading {
 
 enum Purpose {
     /// What is missing before what came.
-    FillGap,
+    FillGap {
+        after: u64,
+    },
     Recover {
         connection: Arc<Shared>,
         since: Option<Position>,
@@ -97,7 +99,7 @@ impl Task {
             sequences: Sequences::default(),
             arrivals: arrivals.clone(),
             room: room.clone(),
-            own: VecDeque::new(),
+            own: BTreeMap::new(),
             reading: FuturesUnordered::new(),
             node: *node,
         }
@@ -160,9 +162,9 @@ impl Task {
         let is_remembered = rule.history.is_some() && (own.except.is_some() || own.is_delivered_here);
         let number = self.queue.push(to_publish);
         if is_remembered {
-            self.own.push_back((number, own));
+            self.own.insert(number, own);
             if self.own.len() > REMEMBERED {
-                self.own.pop_front();
+                self.own.pop_first();
             }
         }
     }
@@ -263,11 +265,7 @@ impl Task {
     }
 
     fn take_own(&mut self, id: PublicationId) -> Option<Own> {
-        if id.node != self.node {
-            return None;
-        }
-        let at = self.own.iter().position(|(number, _)| *number == id.number)?;
-        self.own.remove(at).map(|(_, own)| own)
+        if id.node == self.node { self.own.remove(&id.number) } else { None }
     }
 
     fn history_of(&self, topic: &Topic) -> Option<HistoryOptions> {
@@ -276,7 +274,9 @@ impl Task {
 
     fn fill_gap(&mut self, topic: Topic, after: u64) {
         match self.history_of(&topic) {
-            Some(history) => self.read_history(topic, history, Some(after), Purpose::FillGap),
+            Some(history) => {
+                self.read_history(topic, history, Some(after), Purpose::FillGap { after });
+            }
             None => self.sequences.not_filled(&topic),
         }
     }
@@ -292,8 +292,14 @@ impl Task {
     async fn read(&mut self, reading: Reading) {
         let Reading { topic, result, purpose } = reading;
         match (purpose, result) {
-            (Purpose::FillGap, Ok(read)) => self.fill(topic, read).await,
-            (Purpose::FillGap, Err(_)) => self.sequences.not_filled(&topic),
+            // It was read behind an offset of another history.
+            (Purpose::FillGap { after }, Ok(read))
+                if after > 0 && self.sequences.is_new(&topic, read.epoch) =>
+            {
+                self.fill_gap(topic, 0);
+            }
+            (Purpose::FillGap { .. }, Ok(read)) => self.fill(topic, read).await,
+            (Purpose::FillGap { .. }, Err(_)) => self.sequences.not_filled(&topic),
             (Purpose::Recover { connection, since, answer }, result) => {
                 self.recover(topic, connection, since, answer, result);
             }
@@ -321,7 +327,7 @@ impl Task {
 
     /// What a subscriber missed has been read, or was not.
     fn recover(
-        &self,
+        &mut self,
         topic: Topic,
         connection: Arc<Shared>,
         since: Option<Position>,
@@ -334,6 +340,7 @@ impl Task {
         let recovered = match result {
             Ok(read) => {
                 let position = read.position();
+                self.sequences.begin(&topic, position);
                 let repeats = self.sequences.is_behind(&topic, position);
                 let is_recovered = since.is_some_and(|since| read.reaches_back_to(since));
                 let issue = |Arrived { publication, .. }: Arrived| {
