@@ -3,9 +3,12 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part of this module")]
 
 pub mod backend;
+#[cfg(feature = "nats")]
+pub mod nats;
 pub mod node;
 pub mod process;
 pub mod proxy;
+pub mod suite;
 
 use std::time::Duration;
 

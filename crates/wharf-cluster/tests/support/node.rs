@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use wharf::hub::{
-    Broker, BrokerHealth, HistoryOptions, Hub, HubBuilder, Position, Presentation, Publication, Subscribe,
-    SubscribeError, Subscribed, Topic, TopicOptions,
+    Broker, BrokerHealth, HistoryOptions, Hub, HubBuilder, Position, Presentation, Publication, SlowConsumer,
+    Subscribe, SubscribeError, Subscribed, Topic, TopicOptions,
 };
 use wharf::{Accept, Client, ClientConfig, Connection, Event, HttpServer, Message, Server, ServerConfig};
 
@@ -38,7 +38,8 @@ impl Node {
             .build()
             .expect("there is room for a thread");
         let begun = runtime.spawn(async move {
-            let builder = Hub::builder().broker(broker).presentation(Shown).linger(LINGER);
+            let builder =
+                Hub::builder().broker(broker).presentation(Shown).linger(LINGER).slow_consumer(patient());
             let hub = change(with_histories(builder)).build().expect("the options are valid");
             let http = HttpServer::bind("127.0.0.1:0").await.expect("a port is free");
             let server = Server::with_hub(ServerConfig::default(), hub.clone());
@@ -101,6 +102,11 @@ impl Drop for Node {
 
 /// For how long topics are still brought that nobody wants.
 pub const LINGER: Duration = Duration::from_millis(300);
+
+/// A test looks at what came when all has.
+fn patient() -> SlowConsumer {
+    SlowConsumer::default().max_messages(100_000).max_bytes(100_000_000)
+}
 
 fn with_histories(builder: HubBuilder) -> HubBuilder {
     let history = |history| TopicOptions::default().history(history);
