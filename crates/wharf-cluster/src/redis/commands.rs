@@ -10,8 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 use wharf::hub::BrokerError;
 
-use super::connection::{Connection, Replies, answer, away, next_reply};
-use super::options::Options;
+use super::builder::Options;
+use super::connection::{Connection, Replies, answer, away, failed, lost, next_reply};
 
 /// Where commands are handed over. A cheap clone.
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ async fn write(
             // Before it is written, so that it does not take too long unnoticed.
             sent.send(answer).map_err(|_| lost())?;
         }
-        writer.write_all(&bytes).await.map_err(away)?;
+        writer.write_all(&bytes).await.map_err(failed)?;
         bytes.clear();
         bytes.shrink_to(64 * 1024);
     }
@@ -106,7 +106,7 @@ async fn read(
         tokio::select! {
             biased;
             command = sent.recv(), if next.is_none() => match command {
-                Some(answer) => next = Some((answer, Instant::now() + options.response_timeout)),
+                Some(answer) => next = Some((answer, Instant::now() + options.request_timeout)),
                 None => return Ok(()),
             },
             reply = next_reply(&mut replies) => {
@@ -122,7 +122,7 @@ async fn read(
                     return Err(broken);
                 }
             }
-            () = at(deadline) => return Err(BrokerError::TimedOut(options.response_timeout)),
+            () = at(deadline) => return Err(BrokerError::TimedOut(options.request_timeout)),
         }
     }
 }
@@ -132,8 +132,4 @@ async fn at(deadline: Option<Instant>) {
         Some(deadline) => sleep_until(deadline).await,
         None => pending().await,
     }
-}
-
-fn lost() -> BrokerError {
-    away("connection lost")
 }

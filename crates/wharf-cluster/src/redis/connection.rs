@@ -1,5 +1,6 @@
 //! One connection to Redis: requests out, replies in.
 
+use std::io;
 use std::sync::Arc;
 
 use futures_util::stream::{self, BoxStream};
@@ -10,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 use wharf::hub::BrokerError;
 
-use super::options::Options;
+use super::builder::Options;
 
 /// What comes over a connection: replies, and what is published on channels that were subscribed to.
 pub(super) type Replies = BoxStream<'static, RedisResult<Value>>;
@@ -24,10 +25,12 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects and logs in, to a server that is ready: one that has loaded its data.
     pub(super) async fn open(options: &Options) -> Result<Self, BrokerError> {
-        let stream = TcpStream::connect((options.host.as_str(), options.port)).await.map_err(away)?;
-        stream.set_nodelay(true).map_err(away)?;
+        let stream = TcpStream::connect((options.host.as_str(), options.port))
+            .await
+            .map_err(|error| away(format!("not to be reached: {error}")))?;
+        stream.set_nodelay(true).map_err(failed)?;
         // What it was given and has not sent when it is taken for dead must not arrive behind what the next one sends.
-        stream.set_zero_linger().map_err(away)?;
+        stream.set_zero_linger().map_err(failed)?;
         let (reader, writer) = stream.into_split();
         let mut connection = Self { replies: replies(reader), writer };
         connection.log_in(options).await?;
@@ -51,11 +54,12 @@ impl Connection {
     ///
     /// Not cancel safe: afterwards the connection is of no use.
     pub(super) async fn request(&mut self, command: &Cmd) -> Result<Value, BrokerError> {
-        self.writer.write_all(&command.get_packed_command()).map_err(away).await?;
+        self.writer.write_all(&command.get_packed_command()).map_err(failed).await?;
         answer(next_reply(&mut self.replies).await?)
     }
 }
 
+#[expect(clippy::default_trait_access, reason = "the decoder is of a crate that nothing else is needed of")]
 fn replies(reader: impl AsyncRead + Send + Unpin + 'static) -> Replies {
     let replies = stream::unfold((Default::default(), reader), |(mut decoder, mut reader)| async move {
         let reply = redis::parse_redis_value_async(&mut decoder, &mut reader).await;
@@ -73,11 +77,8 @@ fn replies(reader: impl AsyncRead + Send + Unpin + 'static) -> Replies {
 pub(super) async fn next_reply(replies: &mut Replies) -> Result<Value, BrokerError> {
     match replies.next().await {
         Some(Ok(value)) => Ok(value),
-        Some(Err(error)) if error.is_io_error() => {
-            Err(BrokerError::Away(format!("connection lost: {error}").into()))
-        }
-        Some(Err(error)) => Err(away(error)),
-        None => Err(away("connection lost")),
+        Some(Err(error)) => Err(away(format!("connection lost: {error}"))),
+        None => Err(lost()),
     }
 }
 
@@ -100,6 +101,17 @@ fn text(error: &ServerError) -> Arc<str> {
     format!("{} {}", error.code(), error.details().unwrap_or_default()).trim_end().into()
 }
 
-pub(super) fn away(reason: impl ToString) -> BrokerError {
-    BrokerError::Away(reason.to_string().into())
+pub(super) fn away(reason: impl Into<Arc<str>>) -> BrokerError {
+    BrokerError::Away(reason.into())
+}
+
+/// The connection failed.
+#[expect(clippy::needless_pass_by_value, reason = "errors are mapped with it")]
+pub(super) fn failed(error: io::Error) -> BrokerError {
+    away(format!("connection lost: {error}"))
+}
+
+/// The connection is no more.
+pub(super) fn lost() -> BrokerError {
+    away("connection lost")
 }

@@ -4,7 +4,7 @@
 //! use wharf::hub::Hub;
 //! use wharf_cluster::redis::Redis;
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn cluster() -> Result<(), Box<dyn std::error::Error>> {
 //! let hub = Hub::builder().broker(Redis::new("redis://127.0.0.1:6379")?).build()?;
 //! # Ok(())
 //! # }
@@ -12,7 +12,7 @@
 //!
 //! # Channels
 //! What is published on a topic is published on the channel `wharf:t:TOPIC`, where `wharf` is the
-//! [prefix](Redis::prefix), so that other programs can listen, and publish: what they publish on such a channel is delivered
+//! [prefix](RedisBuilder::prefix), so that other programs can listen, and publish: what they publish on such a channel is delivered
 //! to the topic's subscribers, as text where it is UTF-8, else as binary. It has no place in a history, even if the topic has
 //! one.
 //!
@@ -42,25 +42,24 @@
 //! # When it is away
 //! Two connections are kept, one for subscriptions and one for all else, each asked for a sign of life when it is silent.
 //! When one of them fails both are replaced, after a delay that grows with each attempt to
-//! [`max_reconnect_delay`](Redis::max_reconnect_delay), for as long as there is a hub. Messages on topics without a history
+//! [`max_reconnect_delay`](RedisBuilder::max_reconnect_delay), for as long as there is a hub. Messages on topics without a history
 //! that were published meanwhile by other nodes are missed; those of topics with one are read from there. A node that cannot
 //! keep up with what comes is disconnected by Redis when more waits for it than `client-output-buffer-limit` allows, which
 //! is the same.
 //!
 //! `SCRIPT FLUSH` is taken for such a failure, too, when next a script is called.
 
+mod builder;
 mod commands;
 mod connection;
 mod envelope;
 mod inbox;
 mod names;
-mod options;
 mod scripts;
 mod session;
 mod subscriptions;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use redis::cmd;
 use tokio::sync::oneshot;
@@ -69,71 +68,39 @@ use wharf::hub::{
     Outgoing, TopicPattern,
 };
 
-pub use self::options::RedisError;
+pub use self::builder::{RedisBuilder, RedisError};
 
-use self::connection::away;
+use self::builder::Options;
+use self::connection::lost;
 use self::inbox::Inbox;
-use self::names::Names;
-use self::options::Options;
 use self::scripts::Scripts;
 use self::session::{Link, Session};
 use self::subscriptions::{Change, Kind};
 
-/// Shares topics through Redis.
+/// Shares topics with the hubs of other nodes by Redis: publish/subscribe, and streams for those with a history.
+///
+/// It connects when a hub is made with it, and again, without end, when a connection is lost.
 #[derive(Debug)]
 pub struct Redis {
     session: Arc<Session>,
 }
 
 impl Redis {
-    /// Redis at an address such as `redis://user:password@127.0.0.1:6379/0`; all but the host can be left out. It is
-    /// connected to when a hub is made with it, and need not be there.
+    /// A broker on the server with this URL, `redis://127.0.0.1:6379`; `redis://user:password@host:port/database` in full.
     ///
     /// # Errors
-    /// [`RedisError`]: it is not such an address.
+    /// [`RedisError`]: it is not the URL of a Redis server.
     pub fn new(url: &str) -> Result<Self, RedisError> {
-        Ok(Self::with(Options::new(url)?))
+        Self::builder(url).build()
     }
 
-    /// What the names of all channels and keys begin with, so that several clusters can share one Redis. Default `wharf`.
-    #[must_use]
-    pub fn prefix(self, prefix: &str) -> Self {
-        self.set(|options| options.names = Names::new(prefix))
-    }
-
-    /// How long connecting may take, with all that is subscribed to again. Default 5 seconds.
-    #[must_use]
-    pub fn connect_timeout(self, timeout: Duration) -> Self {
-        self.set(|options| options.connect_timeout = timeout)
-    }
-
-    /// How long Redis may be silent while it has something to answer, before it is taken for lost. Default 5 seconds.
-    #[must_use]
-    pub fn response_timeout(self, timeout: Duration) -> Self {
-        self.set(|options| options.response_timeout = timeout)
-    }
-
-    /// For how long a connection is silent before Redis is asked whether it is still there. Default 5 seconds. A connection
-    /// that broke without a word is noticed after this and [`response_timeout`](Self::response_timeout).
-    #[must_use]
-    pub fn ping_interval(self, interval: Duration) -> Self {
-        self.set(|options| options.ping_interval = interval)
-    }
-
-    /// The longest delay between attempts to connect; the first comes after 50 milliseconds. Default 10 seconds.
-    #[must_use]
-    pub fn max_reconnect_delay(self, delay: Duration) -> Self {
-        self.set(|options| options.max_reconnect_delay = delay)
+    /// A broker with other options.
+    pub fn builder(url: &str) -> RedisBuilder {
+        RedisBuilder::new(url)
     }
 
     fn with(options: Options) -> Self {
         Self { session: Arc::new(Session::new(options)) }
-    }
-
-    fn set(&self, change: impl FnOnce(&mut Options)) -> Self {
-        let mut options = self.session.options.clone();
-        change(&mut options);
-        Self::with(options)
     }
 
     async fn change(
@@ -144,13 +111,13 @@ impl Redis {
         let Link { changes, .. } = self.session.link()?;
         let (done, confirmed) = oneshot::channel();
         let change = Change { what, pattern: pattern.clone(), done };
-        changes.send(change).await.map_err(|_| away("connection lost"))?;
+        changes.send(change).await.map_err(|_| lost())?;
         Ok(confirmed)
     }
 
     async fn subscribe_to(&self, pattern: &TopicPattern) -> Result<(), BrokerError> {
         let confirmed = self.change(Kind::Subscribe, pattern).await?;
-        confirmed.await.map_err(|_| away("connection lost"))?
+        confirmed.await.map_err(|_| lost())?
     }
 
     async fn publish_one(&self, outgoing: &Outgoing) -> Result<Acknowledgement, BrokerError> {

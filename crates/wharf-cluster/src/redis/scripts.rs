@@ -52,7 +52,7 @@ impl Scripts {
     /// The command that publishes a message and keeps it.
     pub(super) fn publish(&self, names: &Names, outgoing: &Outgoing, history: HistoryOptions) -> Cmd {
         let topic = &outgoing.publication.topic;
-        let mut command = self.call(&self.publish, names, topic);
+        let mut command = call(&self.publish, names, topic);
         command
             .arg(format!("{:x}", outgoing.id.node))
             .arg(outgoing.id.number)
@@ -81,7 +81,7 @@ impl Scripts {
         let mut read: Option<HistoryRead> = None;
         let mut next = after.map(|after| after.min(MOST_MESSAGES as u64));
         loop {
-            let mut command = self.call(&self.read, names, topic);
+            let mut command = call(&self.read, names, topic);
             match next {
                 Some(after) => command.arg(after),
                 None => command.arg(-1),
@@ -109,13 +109,14 @@ impl Scripts {
             }
         }
     }
+}
 
-    fn call(&self, script: &str, names: &Names, topic: &Topic) -> Cmd {
-        let mut command = cmd("EVALSHA");
-        let new_epoch = rand::random::<u64>();
-        command.arg(script).arg(2).arg(names.keys(topic).as_slice()).arg(format!("{new_epoch:x}"));
-        command
-    }
+/// The call of a script, with what both are told first.
+fn call(script: &str, names: &Names, topic: &Topic) -> Cmd {
+    let mut command = cmd("EVALSHA");
+    let new_epoch = rand::random::<u64>();
+    command.arg(script).arg(2).arg(names.keys(topic).as_slice()).arg(format!("{new_epoch:x}"));
+    command
 }
 
 /// Some of a history.

@@ -9,10 +9,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use wharf::hub::{BrokerError, BrokerHealth, Incoming, TopicPattern};
 
+use super::builder::Options;
 use super::commands::{self, Commands};
 use super::connection::{Connection, away};
 use super::inbox::Inbox;
-use super::options::Options;
 use super::scripts::Scripts;
 use super::subscriptions::{Change, Subscriptions};
 
@@ -102,11 +102,11 @@ impl Session {
         let Established { commands, subscriptions, scripts } =
             established.map_err(|_| away(format!("not connected within {limit:?}")))??;
         let (to_commands, handed_over) = Commands::channel();
-        let (changes, mut changed) = mpsc::channel(1);
+        let (changes, mut to_change) = mpsc::channel(1);
         self.lock().link = Ok(Link { commands: to_commands, changes, scripts });
         incoming.health(BrokerHealth::Connected);
         let serve_commands = commands::run(commands, handed_over, &self.options);
-        let serve_subscriptions = subscriptions.run(&mut changed);
+        let serve_subscriptions = subscriptions.run(&mut to_change);
         let end = async {
             incoming.gone().await;
             // What was handed over is still written and answered, which ends both.

@@ -9,10 +9,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 use wharf::hub::{Arrived, BrokerError, Topic, TopicPattern};
 
-use super::connection::{Connection, Replies, answer, away, next_reply};
+use super::builder::Options;
+use super::connection::{Connection, Replies, answer, away, failed, lost, next_reply};
 use super::envelope;
 use super::inbox::Inbox;
-use super::options::Options;
 
 /// What is to change, and who waits until it has.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl<'a> Subscriptions<'a> {
 
     /// Subscribes to what was subscribed to before, and waits until all of it is confirmed.
     pub(super) async fn resume(&mut self, patterns: &[TopicPattern]) -> Result<(), BrokerError> {
-        let limit = self.options.response_timeout;
+        let limit = self.options.request_timeout;
         for patterns in patterns.chunks(AT_ONCE) {
             let subscribe: Vec<u8> =
                 patterns.iter().flat_map(|pattern| self.packed(Kind::Subscribe, pattern)).collect();
@@ -61,7 +61,7 @@ impl<'a> Subscriptions<'a> {
                 patterns.iter().map(|_| oneshot::channel()).unzip();
             self.unconfirmed.extend(confirmations.into_iter().map(Some));
             let resume = async {
-                self.writer.write_all(&subscribe).await.map_err(away)?;
+                self.writer.write_all(&subscribe).await.map_err(failed)?;
                 while !self.unconfirmed.is_empty() {
                     let reply = next_reply(&mut self.replies).await?;
                     self.take(reply)?;
@@ -70,7 +70,7 @@ impl<'a> Subscriptions<'a> {
             };
             timeout(limit, resume).await.map_err(|_| BrokerError::TimedOut(limit))??;
             for mut confirmed in confirmed {
-                confirmed.try_recv().map_err(away)??;
+                confirmed.try_recv().map_err(|_| lost())??;
             }
         }
         Ok(())
@@ -81,7 +81,7 @@ impl<'a> Subscriptions<'a> {
     /// # Errors
     /// Why the connection is lost.
     pub(super) async fn run(mut self, changes: &mut mpsc::Receiver<Change>) -> Result<(), BrokerError> {
-        let Options { ping_interval, response_timeout, .. } = *self.options;
+        let Options { ping_interval, request_timeout, .. } = *self.options;
         let mut is_pinged = false;
         let mut deadline = Instant::now() + ping_interval;
         loop {
@@ -99,17 +99,17 @@ impl<'a> Subscriptions<'a> {
                         self.change(change).await?;
                         // Its confirmation tells as much as an answer to PING.
                         is_pinged = true;
-                        deadline = Instant::now() + response_timeout;
+                        deadline = Instant::now() + request_timeout;
                     }
                     None => return Ok(()),
                 },
                 () = sleep_until(deadline), if reads => {
                     if is_pinged {
-                        return Err(BrokerError::TimedOut(response_timeout));
+                        return Err(BrokerError::TimedOut(request_timeout));
                     }
                     self.write(&cmd("PING").get_packed_command()).await?;
                     is_pinged = true;
-                    deadline = Instant::now() + response_timeout;
+                    deadline = Instant::now() + request_timeout;
                 }
             }
         }
@@ -122,9 +122,9 @@ impl<'a> Subscriptions<'a> {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), BrokerError> {
-        let limit = self.options.response_timeout;
+        let limit = self.options.request_timeout;
         let written = timeout(limit, self.writer.write_all(bytes)).await;
-        written.map_err(|_| BrokerError::TimedOut(limit))?.map_err(away)
+        written.map_err(|_| BrokerError::TimedOut(limit))?.map_err(failed)
     }
 
     /// The command that subscribes to a pattern, or ends that.

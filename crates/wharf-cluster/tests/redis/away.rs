@@ -1,9 +1,15 @@
 //! Redis goes, and comes back.
 
+use std::collections::HashMap;
+
+use redis::cmd;
+use wharf::hub::Hub;
+
 use crate::server::{Server, broker};
 use crate::support::backend::Backend;
 use crate::support::node::Node;
 use crate::support::proxy::Proxy;
+use crate::support::{until, within};
 
 #[tokio::test]
 async fn a_subscriber_that_has_got_nothing_yet_gets_what_was_published_while_its_node_was_cut_off() {
@@ -61,23 +67,26 @@ async fn many_subscriptions_are_made_again_before_it_says_that_it_is_connected()
     node.away().await;
     server.restart().await;
     node.connected().await;
+    let mut ask = cmd("PUBSUB");
+    ask.arg("NUMSUB");
     for number in 0..TOPICS {
-        assert_eq!(server.subscriptions(&format!("t.{number}")).await, 1, "{number}");
+        ask.arg(format!("wharf:t:t.{number}"));
     }
+    let counts: HashMap<String, usize> = server.ask(&ask).await;
+    assert_eq!(counts.len(), TOPICS);
+    assert!(counts.values().all(|count| *count == 1), "{counts:?}");
 }
 
 #[tokio::test]
 async fn connections_to_redis_end_with_the_hub() {
     let server = Server::start().await;
-    let node = Node::start(broker(server.address())).await;
-    node.publish("kept.a", "x").await;
-    let hub = node.hub.clone();
+    let hub = Hub::builder().broker(broker(server.address())).build().unwrap();
+    within(hub.publish("a", "first").unwrap()).await.unwrap();
     let clients = async || {
-        let list: String = server.ask(redis::cmd("CLIENT").arg("LIST")).await;
+        let list: String = server.ask(cmd("CLIENT").arg("LIST")).await;
         list.lines().count()
     };
-    assert_eq!(clients().await, 3, "two of the node, and who asks");
+    assert_eq!(clients().await, 3, "two of the hub, and who asks");
     drop(hub);
-    drop(node);
-    crate::support::until(async || clients().await == 1).await;
+    until(async || clients().await == 1).await;
 }

@@ -130,8 +130,8 @@ async fn a_long_history_is_read_whole() {
         publishing.await.unwrap();
     }
     let subscriber = here.client().await;
-    let subscribed = subscriber.recover("kept.a", start).await.unwrap();
-    assert_eq!(subscribed.recovery, Some(Recovery::Recovered { messages: 5000 }));
+    let recovery = subscriber.recover("kept.a", start).await.unwrap().recovery;
+    assert_eq!(recovery, Some(Recovery::Recovered { messages: 5000 }));
     assert_eq!(subscriber.texts(5000).await, texts(0..5000));
 }
 
@@ -186,9 +186,9 @@ async fn a_client_of_a_history_that_redis_has_forgotten_is_told_so() {
     server.flush_all().await;
     for _ in 0..10 {
         let subscriber = here.client().await;
-        let subscribed = subscriber.recover("kept.a", last.unwrap()).await.unwrap();
-        assert_eq!(subscribed.recovery, Some(Recovery::TooOld));
-        assert_ne!(subscribed.position.unwrap().epoch, last.unwrap().epoch);
+        let anew = subscriber.recover("kept.a", last.unwrap()).await.unwrap();
+        assert_eq!(anew.recovery, Some(Recovery::TooOld));
+        assert_ne!(anew.position.unwrap().epoch, last.unwrap().epoch);
         there.publish("kept.a", "x").await;
     }
 }

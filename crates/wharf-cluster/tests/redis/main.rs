@@ -7,3 +7,7 @@ mod history;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;
+
+use self::server::Server;
+
+suite!(Server);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{Client, Cmd, FromRedisValue, cmd};
 use wharf::hub::Broker;
-use wharf_cluster::redis::Redis;
+use wharf_cluster::redis::{Redis, RedisBuilder};
 
 use crate::support::backend::Backend;
 use crate::support::process::{Directory, Process, free_address};
@@ -124,9 +124,12 @@ impl Backend for Server {
 }
 
 pub(crate) fn broker(server: SocketAddr) -> Redis {
-    Redis::new(&format!("redis://{server}"))
-        .expect("an address")
-        .response_timeout(Duration::from_millis(500))
+    builder(server).build().expect("the options have a meaning")
+}
+
+pub(crate) fn builder(server: SocketAddr) -> RedisBuilder {
+    Redis::builder(&format!("redis://{server}"))
+        .request_timeout(Duration::from_millis(500))
         .ping_interval(Duration::from_millis(300))
         .max_reconnect_delay(Duration::from_millis(200))
 }
