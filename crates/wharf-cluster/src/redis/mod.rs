@@ -55,6 +55,7 @@ mod connection;
 mod envelope;
 mod inbox;
 mod names;
+mod progress;
 mod scripts;
 mod session;
 mod subscriptions;
