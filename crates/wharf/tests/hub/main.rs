@@ -4,6 +4,8 @@
 mod support;
 
 mod broker;
+#[cfg(feature = "deflate")]
+mod compression;
 mod history;
 mod memory_broker;
 mod presence;
