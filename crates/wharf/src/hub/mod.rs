@@ -80,7 +80,7 @@ use self::counters::Counters;
 use self::history::Logs;
 use self::issue::Issue;
 use self::link::Link;
-use self::presences::Presences;
+use self::presences::{Change, Presences};
 use self::rules::{Rule, Rules};
 use self::shard::{Job, Start, Subscription, recovery_of};
 use self::shards::Shards;
@@ -355,17 +355,17 @@ impl Inner {
         pattern.topic().is_some_and(|topic| self.rules.of(&topic).presence)
     }
 
-    /// Somebody of this name has come or gone, with one connection.
-    fn present(&self, pattern: &TopicPattern, member: &Arc<str>, change: PresenceChange) {
+    /// A connection has come or gone, of this name, if it has one; of a topic that keeps it.
+    fn present(&self, pattern: &TopicPattern, member: Option<Arc<str>>, change: PresenceChange) {
         let Some(topic) = pattern.topic() else { return };
-        if self.presences.change(&topic, Some(member), change) {
-            self.tell_presence(PresenceEvent { topic, member: member.clone(), change });
-        }
-    }
-
-    fn present_unnamed(&self, pattern: &TopicPattern, change: PresenceChange) {
-        if let Some(topic) = pattern.topic() {
-            self.presences.change(&topic, None, change);
+        let change = Change { topic, member, change };
+        let pass_on = |number| {
+            if let Some(link) = &self.link {
+                link.presence_changed(number, change.clone());
+            }
+        };
+        if let Some(event) = self.presences.changed_here(&change, pass_on) {
+            self.tell_presence(event);
         }
     }
 

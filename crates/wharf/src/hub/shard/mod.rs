@@ -311,11 +311,9 @@ impl Shard {
             return answer.tell(Err(SubscribeError::TooMany { limit: hub.max_subscriptions }));
         }
         let Added { topic, is_first } = self.table.subscribe(subscriber, &pattern);
-        if let Some(member) = member {
-            hub.present(&pattern, &member, PresenceChange::Joined);
-            self.members.insert((subscriber, topic), member);
-        } else if hub.keeps_presence(&pattern) {
-            hub.present_unnamed(&pattern, PresenceChange::Joined);
+        if hub.keeps_presence(&pattern) {
+            self.members.extend(member.clone().map(|member| ((subscriber, topic), member)));
+            hub.present(&pattern, member, PresenceChange::Joined);
         }
         let wanted = |recovery| Wanted { pattern: pattern.clone(), is_first, recovery };
         match start {
@@ -418,10 +416,8 @@ impl Shard {
         self.catches_up_no_longer((subscriber, topic));
         let member = self.members.remove(&(subscriber, topic));
         let Some(hub) = self.hub.upgrade() else { return };
-        match member {
-            Some(member) => hub.present(pattern, &member, PresenceChange::Left),
-            None if hub.keeps_presence(pattern) => hub.present_unnamed(pattern, PresenceChange::Left),
-            None => {}
+        if hub.keeps_presence(pattern) {
+            hub.present(pattern, member, PresenceChange::Left);
         }
         if was_last && let Some(link) = &hub.link {
             link.want_no_longer(pattern.clone());
