@@ -121,10 +121,6 @@ impl Hub {
         HubBuilder::new()
     }
 
-    fn from_builder(builder: HubBuilder) -> Result<Self, HubError> {
-        Ok(Self::made_of(builder))
-    }
-
     fn made_of(builder: HubBuilder) -> Self {
         let HubBuilder {
             topics,
@@ -356,15 +352,21 @@ impl Inner {
     }
 
     /// A connection has come or gone, of this name, if it has one; of a topic that keeps it.
-    fn present(&self, pattern: &TopicPattern, member: Option<Arc<str>>, change: PresenceChange) {
+    fn present(&self, pattern: &TopicPattern, member: Option<Arc<str>>, kind: PresenceChange) {
         let Some(topic) = pattern.topic() else { return };
-        let change = Change { topic, member, change };
+        let change = Change { topic, member, kind };
         let pass_on = |number| {
             if let Some(link) = &self.link {
                 link.presence_changed(number, change.clone());
             }
         };
         if let Some(event) = self.presences.changed_here(&change, pass_on) {
+            self.tell_presence(event);
+        }
+    }
+
+    fn tell_presences(&self, events: impl IntoIterator<Item = PresenceEvent>) {
+        for event in events {
             self.tell_presence(event);
         }
     }

@@ -38,7 +38,7 @@ pub(super) struct Change {
     pub(super) topic: Topic,
     /// Of this name, if it has one.
     pub(super) member: Option<Arc<str>>,
-    pub(super) change: PresenceChange,
+    pub(super) kind: PresenceChange,
 }
 
 /// So many connections have subscribed.
@@ -69,10 +69,10 @@ impl Presences {
     }
 
     /// Those of another node are these now, or it is gone: what there is to be told of it.
-    pub(super) fn replace(&self, node: u64, entries: Option<Vec<Entry>>) -> Vec<PresenceEvent> {
+    pub(super) fn replace(&self, node: u64, entries: Option<&[Entry]>) -> Vec<PresenceEvent> {
         let mut state = self.lock();
         let was = state.elsewhere.remove(&node).unwrap_or_default();
-        let is = Node::of(entries.iter().flatten());
+        let is = Node::of(entries.unwrap_or_default());
         let mut events = Vec::new();
         for (one, other, change) in [(&is, &was, PresenceChange::Joined), (&was, &is, PresenceChange::Left)] {
             for (topic, member) in one.members() {
@@ -122,19 +122,19 @@ impl State {
     }
 
     /// What there is to be told of a change that was made.
-    fn event_of(&self, Change { topic, member, change }: &Change) -> Option<PresenceEvent> {
+    fn event_of(&self, Change { topic, member, kind }: &Change) -> Option<PresenceEvent> {
         let member = member.as_ref()?;
-        let told = match change {
+        let told = match kind {
             PresenceChange::Joined => 1,
             PresenceChange::Left => 0,
         };
-        let event = || PresenceEvent { topic: topic.clone(), member: member.clone(), change: *change };
+        let event = || PresenceEvent { topic: topic.clone(), member: member.clone(), change: *kind };
         (self.count(topic, member) == told).then(event)
     }
 }
 
 impl Node {
-    fn of<'e>(entries: impl Iterator<Item = &'e Entry>) -> Self {
+    fn of(entries: &[Entry]) -> Self {
         let mut node = Self::default();
         for Entry { topic, member, connections } in entries {
             let present = node.by_topic.entry(topic.clone()).or_default();
@@ -169,8 +169,8 @@ impl Node {
         self.by_topic.get(topic).and_then(|present| present.members.get(member)).copied().unwrap_or_default()
     }
 
-    fn apply(&mut self, Change { topic, member, change }: &Change) {
-        match change {
+    fn apply(&mut self, Change { topic, member, kind }: &Change) {
+        match kind {
             PresenceChange::Joined => {
                 let present = self.by_topic.entry(topic.clone()).or_default();
                 present.connections += 1;
@@ -201,8 +201,8 @@ impl Node {
 mod tests {
     use super::*;
 
-    fn change(member: &str, change: PresenceChange) -> Change {
-        Change { topic: Topic::new("a").unwrap(), member: Some(member.into()), change }
+    fn change(member: &str, kind: PresenceChange) -> Change {
+        Change { topic: Topic::new("a").unwrap(), member: Some(member.into()), kind }
     }
 
     fn entry(member: &str) -> Entry {
@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(here("ann", Left), []);
         assert_eq!(there("bob", Joined), [("bob".to_owned(), Joined)]);
         assert_eq!(presences.of(&Topic::new("a").unwrap()).connections, 2);
-        let events = presences.replace(1, Some(vec![entry("bob"), entry("carl")]));
+        let events = presences.replace(1, Some(&[entry("bob"), entry("carl")]));
         assert_eq!(told(events), [("ann".to_owned(), Left), ("carl".to_owned(), Joined)]);
         here("bob", Joined);
         assert_eq!(told(presences.replace(1, None)), [("carl".to_owned(), Left)]);

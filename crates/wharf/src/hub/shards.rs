@@ -41,7 +41,7 @@ struct Homes {
     hub: u64,
     runtime: Id,
     /// Those of the runtime, of which there is at least one.
-    homes: Box<[Home]>,
+    places: Box<[Home]>,
     first: Weak<ShardHandle>,
     /// Spreads connections among them.
     turns: usize,
@@ -90,7 +90,7 @@ impl Shards {
             self.version.fetch_add(1, Ordering::Release);
         }
         let first = Arc::downgrade(&slots.shards[usize::from(own[0].0)].1);
-        Homes { hub: self.id, runtime: runtime.id(), homes: own.into(), first, turns: 0 }
+        Homes { hub: self.id, runtime: runtime.id(), places: own.into(), first, turns: 0 }
     }
 
     /// The shard of a connection that lives there.
@@ -127,7 +127,7 @@ impl Homes {
 
     fn next(&mut self) -> Home {
         self.turns = self.turns.wrapping_add(1);
-        self.homes[self.turns % self.homes.len()]
+        self.places[self.turns % self.places.len()]
     }
 }
 

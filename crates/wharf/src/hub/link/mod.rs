@@ -60,8 +60,16 @@ pub(super) struct Wanted {
     pub(super) pattern: TopicPattern,
     /// Nobody of its shard had subscribed to it.
     pub(super) is_first: bool,
-    /// It is a topic with a history, of which the subscriber is to know the position, and perhaps what it has missed.
-    pub(super) recovery: Option<Option<Position>>,
+    pub(super) beginning: Beginning,
+}
+
+/// What a subscriber gets first.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Beginning {
+    /// What comes next.
+    Live,
+    /// Nothing, until it is read where the history stands, and what there was since this position, if there is one.
+    Held { since: Option<Position> },
 }
 
 /// How many messages with a history may be on their way to a hub that has not come to them.

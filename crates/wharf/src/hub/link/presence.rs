@@ -141,10 +141,10 @@ impl Said {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
         match self {
-            Self::Changed(number, Change { topic, member, change }) => {
+            Self::Changed(number, Change { topic, member, kind }) => {
                 bytes.push(CHANGED);
                 write_number(&mut bytes, *number);
-                bytes.push(u8::from(*change == PresenceChange::Joined));
+                bytes.push(u8::from(*kind == PresenceChange::Joined));
                 write_text(&mut bytes, topic);
                 write_member(&mut bytes, member.as_ref());
             }
@@ -177,9 +177,9 @@ impl Said {
             CHANGED => {
                 let number = read_number(&mut bytes)?;
                 let has_joined = read_byte(&mut bytes)? != 0;
-                let change = if has_joined { PresenceChange::Joined } else { PresenceChange::Left };
+                let kind = if has_joined { PresenceChange::Joined } else { PresenceChange::Left };
                 let (topic, member) = (read_topic(&mut bytes)?, read_member(&mut bytes)?);
-                Self::Changed(number, Change { topic, member, change })
+                Self::Changed(number, Change { topic, member, kind })
             }
             ALL => {
                 let changes = read_number(&mut bytes)?;
@@ -212,7 +212,8 @@ fn write_number(bytes: &mut Vec<u8>, number: u64) {
 
 fn write_text(bytes: &mut Vec<u8>, text: &str) {
     // None is so long: topics are bounded, and a name that is longer is cut off at a character.
-    let len = text.floor_char_boundary(usize::from(u16::MAX));
+    let longest = text.len().min(usize::from(u16::MAX));
+    let len = (0..=longest).rev().find(|len| text.is_char_boundary(*len)).unwrap_or_default();
     bytes.extend(u16::try_from(len).unwrap_or(u16::MAX).to_be_bytes());
     bytes.extend(&text.as_bytes()[..len]);
 }
@@ -254,8 +255,8 @@ mod tests {
     use super::*;
 
     fn change(member: &str) -> Change {
-        let (topic, change) = (Topic::new("rooms.a").unwrap(), PresenceChange::Joined);
-        Change { topic, member: Some(member.into()), change }
+        let (topic, kind) = (Topic::new("rooms.a").unwrap(), PresenceChange::Joined);
+        Change { topic, member: Some(member.into()), kind }
     }
 
     fn entry(member: Option<&str>) -> Entry {
@@ -268,7 +269,7 @@ mod tests {
 
     #[test]
     fn what_is_said_is_read_as_it_was_said_and_nothing_that_is_cut_or_prolonged_is() {
-        let left = Change { member: None, change: PresenceChange::Left, ..change("") };
+        let left = Change { member: None, kind: PresenceChange::Left, ..change("") };
         for said in [
             Said::Changed(7, change("ann")),
             Said::Changed(8, left),

@@ -16,7 +16,9 @@ use super::interests::Interests;
 use super::outgoing::Queue;
 use super::presence::{self, HEARTBEAT, Heard, Others, Said};
 use super::sequences::{Filled, Next, Sequences};
-use super::{FromBroker, Request, ToPublish, Wanted, deliver_to_all_but, issue_when_there_is_room};
+use super::{
+    Beginning, FromBroker, Request, ToPublish, Wanted, deliver_to_all_but, issue_when_there_is_room,
+};
 use crate::hub::broker::{
     Arrived, Broker, BrokerError, BrokerHealth, HistoryRequest, Incoming, Interest, PublicationId,
 };
@@ -190,7 +192,7 @@ impl Task {
         let (changes, _) = hub.presences.here();
         self.say(&Said::Here { changes });
         for node in self.others.forget_silent(now) {
-            hub.presences.replace(node, None).into_iter().for_each(|event| hub.tell_presence(event));
+            hub.tell_presences(hub.presences.replace(node, None));
         }
     }
 
@@ -222,11 +224,10 @@ impl Task {
             Heard::Nothing => {}
             Heard::Apply(change) => {
                 let event = hub.presences.changed_elsewhere(id.node, &change);
-                event.into_iter().for_each(|event| hub.tell_presence(event));
+                hub.tell_presences(event);
             }
             Heard::Replace(entries) => {
-                let events = hub.presences.replace(id.node, Some(entries));
-                events.into_iter().for_each(|event| hub.tell_presence(event));
+                hub.tell_presences(hub.presences.replace(id.node, Some(&entries)));
             }
             Heard::Ask => self.say(&Said::Ask { node: id.node }),
             Heard::Answer => self.say_all(&hub),
@@ -247,7 +248,7 @@ impl Task {
     }
 
     async fn want(&mut self, wanted: Wanted, connection: Arc<Shared>, answer: Answer) {
-        let Wanted { pattern, is_first, recovery } = wanted;
+        let Wanted { pattern, is_first, beginning } = wanted;
         let topic = pattern.topic();
         let history = topic.as_ref().and_then(|topic| self.history_of(topic));
         if let Some(topic) = topic.as_ref().filter(|_| history.is_some()) {
@@ -257,10 +258,10 @@ impl Task {
             // What other nodes have comes late where it fails now: it is asked for again when the broker is back.
             let _ = self.subscribe(&pattern).await;
         }
-        let Some((topic, since)) = topic.zip(recovery) else {
+        let Beginning::Held { since } = beginning else {
             return answer.tell(Ok(Subscribed { position: None, recovery: None }));
         };
-        let Some(history) = history else { return };
+        let Some((topic, history)) = topic.zip(history) else { return };
         self.read_history(
             topic,
             history,
@@ -376,7 +377,7 @@ impl Task {
             (Purpose::FillGap { .. }, Ok(read)) => self.fill(topic, read).await,
             (Purpose::FillGap { .. }, Err(_)) => self.sequences.not_filled(&topic),
             (Purpose::Recover { connection, since, answer }, result) => {
-                self.recover(topic, connection, since, answer, result);
+                self.recover(&topic, connection, since, answer, result);
             }
         }
     }
@@ -403,7 +404,7 @@ impl Task {
     /// What a subscriber missed has been read, or was not.
     fn recover(
         &self,
-        topic: Topic,
+        topic: &Topic,
         connection: Arc<Shared>,
         since: Option<Position>,
         answer: Answer,
@@ -415,7 +416,7 @@ impl Task {
         let recovered = match result {
             Ok(read) => {
                 let position = read.position();
-                let repeats = self.sequences.is_behind(&topic, position);
+                let repeats = self.sequences.is_behind(topic, position);
                 let is_recovered = since.is_some_and(|since| read.reaches_back_to(since));
                 let issue = |Arrived { publication, .. }: Arrived| {
                     let rule = hub.rules.of(&publication.topic).clone();

@@ -18,7 +18,7 @@ use self::table::{Added, Place, Table};
 use super::counters::{Counters, add};
 use super::delivery::Delivery;
 use super::issue::{Class, Issue};
-use super::link::Wanted;
+use super::link::{Beginning, Wanted};
 use super::subscribe::Answer;
 use super::{Inner, Position, PresenceChange, Recovery, SubscribeError, Subscribed, TopicPattern};
 use crate::outbox::Delivered;
@@ -315,10 +315,10 @@ impl Shard {
             self.members.extend(member.clone().map(|member| ((subscriber, topic), member)));
             hub.present(&pattern, member, PresenceChange::Joined);
         }
-        let wanted = |recovery| Wanted { pattern: pattern.clone(), is_first, recovery };
+        let wanted = |beginning| Wanted { pattern: pattern.clone(), is_first, beginning };
         match start {
             Start::Live => match &hub.link {
-                Some(link) => link.want(wanted(None), connection, answer),
+                Some(link) => link.want(wanted(Beginning::Live), connection, answer),
                 None => answer.tell(Ok(Subscribed { position: None, recovery: None })),
             },
             Start::Here { subscribed, missed } => {
@@ -330,7 +330,7 @@ impl Shard {
                 self.catching_up.insert((subscriber, topic), CatchingUp::Held(Vec::new()));
                 self.table.set_catching_up(topic, true);
                 if let Some(link) = &hub.link {
-                    link.want(wanted(Some(since)), connection, answer);
+                    link.want(wanted(Beginning::Held { since }), connection, answer);
                 }
             }
         }
