@@ -178,7 +178,7 @@ impl Task {
             let _ = self.subscribe(&pattern).await;
         }
         let Some((topic, since)) = topic.zip(recovery) else {
-            return answer.tell(Ok(Subscribed { position: None, recovery: None }));
+            return self.begun(connection, pattern, answer);
         };
         let Some(history) = history else { return };
         self.read_history(
@@ -187,6 +187,19 @@ impl Task {
             since.map(|since| since.offset),
             Purpose::Recover { connection, since, answer },
         );
+    }
+
+    /// A subscription without a history is there.
+    fn begun(&self, connection: Arc<Shared>, pattern: TopicPattern, answer: Answer) {
+        let result = Ok(Subscribed { position: None, recovery: None });
+        if !answer.has_reply() {
+            return answer.tell(result);
+        }
+        // Its messages are held until the reply is sent.
+        let Some(hub) = self.hub.upgrade() else { return };
+        let Some(shard) = hub.shards.of(connection.home()) else { return };
+        let recovered = Recovered { connection, pattern, missed: Vec::new(), repeats: false, result, answer };
+        shard.send(Job::Recover(Box::new(recovered)));
     }
 
     async fn subscribe(&mut self, pattern: &TopicPattern) -> Result<(), BrokerError> {

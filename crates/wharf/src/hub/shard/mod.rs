@@ -20,7 +20,9 @@ use super::delivery::Delivery;
 use super::issue::{Class, Issue};
 use super::link::Wanted;
 use super::subscribe::Answer;
-use super::{Inner, Position, PresenceChange, Recovery, SubscribeError, Subscribed, TopicPattern};
+use super::{
+    Inner, Position, PresenceChange, Publication, Recovery, SubscribeError, Subscribed, TopicPattern,
+};
 use crate::outbox::Delivered;
 use crate::shared::Shared;
 
@@ -304,7 +306,7 @@ impl Shard {
         let subscriber = self.subscriber(&connection);
         if self.table.is_subscribed(subscriber, &pattern) {
             self.not_subscribed();
-            return answer.tell(Ok(start.subscribed_before()));
+            return self.tell(subscriber, &pattern, answer, start.subscribed_before());
         }
         if self.table.subscription_count(subscriber) >= hub.max_subscriptions {
             self.not_subscribed();
@@ -320,22 +322,44 @@ impl Shard {
         let wanted = |recovery| Wanted { pattern: pattern.clone(), is_first, recovery };
         match start {
             Start::Live => match &hub.link {
-                Some(link) => link.want(wanted(None), connection, answer),
-                None => answer.tell(Ok(Subscribed { position: None, recovery: None })),
+                Some(link) => {
+                    if answer.has_reply() {
+                        self.hold((subscriber, topic));
+                    }
+                    link.want(wanted(None), connection, answer);
+                }
+                None => {
+                    self.tell(subscriber, &pattern, answer, Subscribed { position: None, recovery: None });
+                }
             },
             Start::Here { subscribed, missed } => {
                 // The answer first: who awaits it can be ready for what follows.
-                answer.tell(Ok(subscribed));
+                self.tell(subscriber, &pattern, answer, subscribed);
                 self.send(subscriber, &missed, true);
             }
             Start::AtBroker { since } => {
-                self.catching_up.insert((subscriber, topic), CatchingUp::Held(Vec::new()));
-                self.table.set_catching_up(topic, true);
+                self.hold((subscriber, topic));
                 if let Some(link) = &hub.link {
                     link.want(wanted(Some(since)), connection, answer);
                 }
             }
         }
+    }
+
+    /// What comes of a subscription waits until it is [recovered](Self::recovered).
+    fn hold(&mut self, subscription: (Place, Place)) {
+        self.catching_up.insert(subscription, CatchingUp::Held(Vec::new()));
+        self.table.set_catching_up(subscription.1, true);
+    }
+
+    /// A subscription is there: the connection is told, in its place among the messages, and so is who awaits it.
+    fn tell(&self, subscriber: Place, pattern: &TopicPattern, answer: Answer, subscribed: Subscribed) {
+        if let Some(message) = answer.reply(&subscribed) {
+            let publication = Publication::new(pattern.as_if_topic(), message.clone());
+            let issue = Issue::new(publication, Arc::default(), message, None);
+            self.send(subscriber, &[Arc::new(issue)], true);
+        }
+        answer.tell(Ok(subscribed));
     }
 
     /// One that was counted was not made.
@@ -359,7 +383,7 @@ impl Shard {
                 return self.unsubscribe(&connection, &pattern);
             }
         };
-        answer.tell(Ok(subscribed));
+        self.tell(subscription.0, &pattern, answer, subscribed);
         self.send(subscription.0, &missed, true);
         let Some(read) = subscribed.position else { return self.send(subscription.0, &held, true) };
         let mut after = CatchingUp::After(read);
