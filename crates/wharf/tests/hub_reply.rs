@@ -122,9 +122,13 @@ impl Broker for Hesitant {
 async fn with_a_broker_messages_wait_for_it_until_the_broker_has_answered() {
     let broker = Hesitant::default();
     let site = site(Hub::builder().broker(broker.clone())).await;
-    while site.server.hub().health() != BrokerHealth::Connected {
-        within(site.server.hub().health_changed(&site.server.hub().health())).await;
-    }
+    let hub = site.server.hub().clone();
+    let is_connected = tokio::spawn(async move {
+        while hub.health() != BrokerHealth::Connected {
+            hub.health_changed(&hub.health()).await;
+        }
+    });
+    within(is_connected).await.unwrap();
     let (mut client, connection) = site.pair().await;
     let subscribing = connection.subscribe_with(reply(Subscribe::new("a.*").unwrap())).unwrap();
     within(broker.is_asked.notified()).await;

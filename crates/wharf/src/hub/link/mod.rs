@@ -140,8 +140,10 @@ impl Link {
 
     pub(super) async fn health_changed(&self, seen: &BrokerHealth) -> BrokerHealth {
         let mut health = self.health.subscribe();
-        match health.wait_for(|health| health != seen).await {
-            Ok(health) => health.clone(),
+        // Cloned at once, so that the lock is not held where the future waits, and it can go to another thread.
+        let changed = health.wait_for(|health| health != seen).await.map(|health| health.clone());
+        match changed {
+            Ok(health) => health,
             // The sender is here.
             Err(_) => std::future::pending().await,
         }
