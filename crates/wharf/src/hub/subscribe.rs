@@ -17,9 +17,17 @@ use crate::proto::Message;
 #[must_use = "it says what is to be subscribed to, and subscribes to nothing"]
 pub struct Subscribe {
     pub(super) pattern: TopicPattern,
-    pub(super) since: Option<Position>,
+    pub(super) since: Option<Since>,
     pub(super) member: Option<Arc<str>>,
     pub(super) reply: Option<Reply>,
+}
+
+/// From where on messages are wanted that were published before.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Since {
+    Position(Position),
+    /// From the oldest that is kept.
+    Oldest,
 }
 
 /// Makes what a connection is sent when its subscription is made.
@@ -41,7 +49,14 @@ impl Subscribe {
     /// Also what was published since the message at this position, the last that the client has got; first of all. For one
     /// topic that has a history.
     pub const fn since(mut self, position: Position) -> Self {
-        self.since = Some(position);
+        self.since = Some(Since::Position(position));
+        self
+    }
+
+    /// Also all that is kept of what was published before, first of all: for a client that has got nothing yet. For one topic
+    /// that has a history.
+    pub const fn since_oldest(mut self) -> Self {
+        self.since = Some(Since::Oldest);
         self
     }
 
@@ -85,6 +100,16 @@ impl fmt::Debug for Reply {
 /// Cancel safe: dropped, the subscription is made all the same.
 #[derive(Debug)]
 pub struct Subscribing(oneshot::Receiver<Result<Subscribed, SubscribeError>>);
+
+impl Since {
+    /// The offset behind which messages are wanted.
+    pub(super) const fn offset(self) -> u64 {
+        match self {
+            Self::Position(position) => position.offset,
+            Self::Oldest => 0,
+        }
+    }
+}
 
 /// Where the answer to a subscription goes.
 #[derive(Debug)]

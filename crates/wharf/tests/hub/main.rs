@@ -7,6 +7,7 @@ mod broker;
 mod history;
 mod memory_broker;
 mod presence;
+mod reply;
 mod slow_consumers;
 mod topics;
 mod workers;

@@ -19,8 +19,8 @@ use super::broker::{Arrived, Broker, BrokerHealth};
 use super::issue::Issue;
 use super::publication::Outcome;
 use super::rules::Rule;
-use super::subscribe::Answer;
-use super::{Inner, Position, Publication, PublishError, Published, Publishing, TopicPattern, WhenAway};
+use super::subscribe::{Answer, Since};
+use super::{Inner, Publication, PublishError, Published, Publishing, TopicPattern, WhenAway};
 use crate::shared::Shared;
 
 /// The way to the broker, for those who publish and subscribe. What they ask for is done by a task of its own, in order.
@@ -57,7 +57,7 @@ pub(super) struct Wanted {
     /// Nobody of its shard had subscribed to it.
     pub(super) is_first: bool,
     /// It is a topic with a history, of which the subscriber is to know the position, and perhaps what it has missed.
-    pub(super) recovery: Option<Option<Position>>,
+    pub(super) recovery: Option<Option<Since>>,
 }
 
 /// How many messages with a history may be on their way to a hub that has not come to them.

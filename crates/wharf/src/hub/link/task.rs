@@ -22,10 +22,8 @@ use crate::hub::broker::{
 use crate::hub::history::HistoryRead;
 use crate::hub::issue::Issue;
 use crate::hub::shard::{Job, Recovered, recovery_of};
-use crate::hub::subscribe::Answer;
-use crate::hub::{
-    HistoryOptions, Inner, Position, Publication, SubscribeError, Subscribed, Topic, TopicPattern,
-};
+use crate::hub::subscribe::{Answer, Since};
+use crate::hub::{HistoryOptions, Inner, Publication, SubscribeError, Subscribed, Topic, TopicPattern};
 use crate::shared::Shared;
 
 /// The task that talks to the broker.
@@ -68,7 +66,7 @@ enum Purpose {
     },
     Recover {
         connection: Arc<Shared>,
-        since: Option<Position>,
+        since: Option<Since>,
         answer: Answer,
     },
 }
@@ -186,7 +184,7 @@ impl Task {
         self.read_history(
             topic,
             history,
-            since.map(|since| since.offset),
+            since.map(Since::offset),
             Purpose::Recover { connection, since, answer },
         );
     }
@@ -339,7 +337,7 @@ impl Task {
         &self,
         topic: Topic,
         connection: Arc<Shared>,
-        since: Option<Position>,
+        since: Option<Since>,
         answer: Answer,
         result: Result<HistoryRead, BrokerError>,
     ) {
@@ -350,7 +348,10 @@ impl Task {
             Ok(read) => {
                 let position = read.position();
                 let repeats = self.sequences.is_behind(&topic, position);
-                let is_recovered = since.is_some_and(|since| read.reaches_back_to(since));
+                let is_recovered = since.is_some_and(|since| match since {
+                    Since::Position(position) => read.reaches_back_to(position),
+                    Since::Oldest => true,
+                });
                 let issue = |Arrived { publication, .. }: Arrived| {
                     let rule = hub.rules.of(&publication.topic).clone();
                     let message = hub.presentation.message(&publication);

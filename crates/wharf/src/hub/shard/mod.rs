@@ -19,7 +19,7 @@ use super::counters::{Counters, add};
 use super::delivery::Delivery;
 use super::issue::{Class, Issue};
 use super::link::Wanted;
-use super::subscribe::Answer;
+use super::subscribe::{Answer, Since};
 use super::{
     Inner, Position, PresenceChange, Publication, Recovery, SubscribeError, Subscribed, TopicPattern,
 };
@@ -58,7 +58,7 @@ pub(super) enum Start {
     /// What it has missed.
     Here { subscribed: Subscribed, missed: Vec<Arc<Issue>> },
     /// What the broker is asked for. Until it has come, what else comes is held.
-    AtBroker { since: Option<Position> },
+    AtBroker { since: Option<Since> },
 }
 
 /// What was read for a subscriber.

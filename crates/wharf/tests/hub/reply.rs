@@ -1,25 +1,17 @@
 //! What a subscriber is sent when its subscription is made, and when.
 
-mod support;
-
 use std::future::{pending, ready};
 use std::sync::Arc;
 
-use support::{Client, Site, text, within};
+use crate::site_of;
+use crate::support::{Client, Site, text, within};
 use tokio::sync::Notify;
+use wharf::Connection;
 use wharf::hub::{
     Acknowledgement, BoxFuture, Broker, BrokerError, BrokerHealth, HistoryOptions, HistoryRead,
     HistoryRequest, Hub, HubBuilder, Incoming, Interest, Outgoing, Position, Recovery, Subscribe, Subscribed,
     TopicOptions, TopicPattern,
 };
-use wharf::{Connection, HttpServer, Server, ServerConfig};
-
-async fn site(hub: HubBuilder) -> Site {
-    let http = HttpServer::bind("127.0.0.1:0").await.unwrap();
-    let server = Server::with_hub(ServerConfig::default(), hub.build().unwrap());
-    server.mount([&http]).unwrap();
-    Site::of(http, server)
-}
 
 fn with_history() -> HubBuilder {
     Hub::builder().topics("kept.>", TopicOptions::default().history(HistoryOptions::default())).unwrap()
@@ -46,7 +38,7 @@ async fn receives(client: &mut Client, expected: &[&str]) {
 
 #[tokio::test]
 async fn it_comes_before_what_is_published_behind_it() {
-    let site = site(Hub::builder()).await;
+    let site = site_of(Hub::builder()).await;
     let (mut client, connection) = site.pair().await;
     for pattern in ["a", "b.*"] {
         let _ = connection.subscribe_with(reply(Subscribe::new(pattern).unwrap())).unwrap();
@@ -61,7 +53,7 @@ async fn it_comes_before_what_is_published_behind_it() {
 
 #[tokio::test]
 async fn it_comes_before_what_was_missed() {
-    let site = site(with_history()).await;
+    let site = site_of(with_history()).await;
     let (mut client, connection) = site.pair().await;
     let first = site.server.publish("kept.a", "1").unwrap().await.unwrap().position.unwrap();
     site.server.publish("kept.a", "2").unwrap();
@@ -77,7 +69,7 @@ async fn it_comes_before_what_was_missed() {
 
 #[tokio::test]
 async fn a_subscription_that_is_not_made_has_none() {
-    let site = site(Hub::builder().max_subscriptions(1)).await;
+    let site = site_of(Hub::builder().max_subscriptions(1)).await;
     let (mut client, connection) = site.pair().await;
     subscribe(&connection, Subscribe::new("a").unwrap()).await;
     within(connection.subscribe_with(reply(Subscribe::new("b").unwrap())).unwrap()).await.unwrap_err();
@@ -121,7 +113,7 @@ impl Broker for Hesitant {
 #[tokio::test]
 async fn with_a_broker_messages_wait_for_it_until_the_broker_has_answered() {
     let broker = Hesitant::default();
-    let site = site(Hub::builder().broker(broker.clone())).await;
+    let site = site_of(Hub::builder().broker(broker.clone())).await;
     let hub = site.server.hub().clone();
     let is_connected = tokio::spawn(async move {
         while hub.health() != BrokerHealth::Connected {
