@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 use super::issue::Issue;
+use super::subscribe::Since;
 use super::{Arrived, HistoryOptions, Position, Topic};
 
 /// What was read of a topic's history.
@@ -166,8 +167,11 @@ impl LogState {
         self.trim(options, Instant::now());
     }
 
-    /// The messages behind this position; `None` where some are kept no longer.
-    pub(super) fn since(&self, position: Position) -> Option<Vec<Arc<Issue>>> {
+    /// The messages from there on; `None` where some are kept no longer.
+    pub(super) fn since(&self, since: Since) -> Option<Vec<Arc<Issue>>> {
+        let Since::Position(position) = since else {
+            return Some(self.kept.iter().map(|(_, issue)| issue.clone()).collect());
+        };
         let first = self.last + 1 - self.kept.len() as u64;
         if !reaches_back_to(position, self.epoch, first, self.last) {
             return None;

@@ -314,7 +314,7 @@ impl Inner {
         connection: &Arc<Shared>,
         subscribe: Subscribe,
     ) -> Result<Subscribing, SubscribeError> {
-        let Subscribe { pattern, since, member } = subscribe;
+        let Subscribe { pattern, since, member, reply } = subscribe;
         let topic = pattern.topic();
         let rule = topic.as_ref().map(|topic| self.rules.of(topic));
         let history = rule.and_then(|rule| rule.history);
@@ -325,7 +325,7 @@ impl Inner {
             return Err(SubscribeError::NoPresence(pattern));
         }
         let shard = self.shards.of(connection.home()).ok_or(SubscribeError::Closed)?;
-        let (answer, subscribing) = Answer::channel();
+        let (answer, subscribing) = Answer::channel(reply);
         let begin = |start| {
             let (connection, pattern) = (connection.clone(), pattern);
             let subscription =

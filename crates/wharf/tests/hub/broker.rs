@@ -228,6 +228,10 @@ async fn who_comes_back_on_another_node_gets_what_it_missed() {
     bus.trim(3);
     let (_client, connection) = other.site.pair().await;
     assert_eq!(subscribe_since(&connection, "kept.a", seen).await.recovery, Some(Recovery::TooOld));
+    connection.unsubscribe("kept.a").unwrap();
+    let oldest = Subscribe::new("kept.a").unwrap().since_oldest();
+    let subscribed = within(connection.subscribe_with(oldest).unwrap()).await.unwrap();
+    assert_eq!(subscribed.recovery, Some(Recovery::Recovered { messages: 3 }));
 }
 
 #[tokio::test]

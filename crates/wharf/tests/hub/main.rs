@@ -9,6 +9,7 @@ mod compression;
 mod history;
 mod memory_broker;
 mod presence;
+mod reply;
 mod slow_consumers;
 mod topics;
 mod workers;

@@ -21,8 +21,8 @@ use super::issue::Issue;
 use super::presences::Change;
 use super::publication::Outcome;
 use super::rules::Rule;
-use super::subscribe::Answer;
-use super::{Inner, Position, Publication, PublishError, Published, Publishing, TopicPattern, WhenAway};
+use super::subscribe::{Answer, Since};
+use super::{Inner, Publication, PublishError, Published, Publishing, TopicPattern, WhenAway};
 use crate::shared::Shared;
 
 /// The way to the broker, for those who publish and subscribe. What they ask for is done by a task of its own, in order.
@@ -69,7 +69,7 @@ pub(super) enum Beginning {
     /// What comes next.
     Live,
     /// Nothing, until it is read where the history stands, and what there was since this position, if there is one.
-    Held { since: Option<Position> },
+    Held { since: Option<Since> },
 }
 
 /// How many messages with a history may be on their way to a hub that has not come to them.
@@ -156,8 +156,10 @@ impl Link {
 
     pub(super) async fn health_changed(&self, seen: &BrokerHealth) -> BrokerHealth {
         let mut health = self.health.subscribe();
-        match health.wait_for(|health| health != seen).await {
-            Ok(health) => health.clone(),
+        // Cloned at once, so that the lock is not held where the future waits, and it can go to another thread.
+        let changed = health.wait_for(|health| health != seen).await.map(|health| health.clone());
+        match changed {
+            Ok(health) => health,
             // The sender is here.
             Err(_) => std::future::pending().await,
         }

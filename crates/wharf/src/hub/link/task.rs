@@ -25,10 +25,8 @@ use crate::hub::broker::{
 use crate::hub::history::HistoryRead;
 use crate::hub::issue::Issue;
 use crate::hub::shard::{Job, Recovered, recovery_of};
-use crate::hub::subscribe::Answer;
-use crate::hub::{
-    HistoryOptions, Inner, Position, Publication, SubscribeError, Subscribed, Topic, TopicPattern,
-};
+use crate::hub::subscribe::{Answer, Since};
+use crate::hub::{HistoryOptions, Inner, Publication, SubscribeError, Subscribed, Topic, TopicPattern};
 use crate::shared::Shared;
 
 /// The task that talks to the broker.
@@ -75,7 +73,7 @@ enum Purpose {
     },
     Recover {
         connection: Arc<Shared>,
-        since: Option<Position>,
+        since: Option<Since>,
         answer: Answer,
     },
 }
@@ -259,15 +257,28 @@ impl Task {
             let _ = self.subscribe(&pattern).await;
         }
         let Beginning::Held { since } = beginning else {
-            return answer.tell(Ok(Subscribed { position: None, recovery: None }));
+            return self.begun(connection, pattern, answer);
         };
         let Some((topic, history)) = topic.zip(history) else { return };
         self.read_history(
             topic,
             history,
-            since.map(|since| since.offset),
+            since.map(Since::offset),
             Purpose::Recover { connection, since, answer },
         );
+    }
+
+    /// A subscription without a history is there.
+    fn begun(&self, connection: Arc<Shared>, pattern: TopicPattern, answer: Answer) {
+        let result = Ok(Subscribed { position: None, recovery: None });
+        if !answer.has_reply() {
+            return answer.tell(result);
+        }
+        // Its messages are held until the reply is sent.
+        let Some(hub) = self.hub.upgrade() else { return };
+        let Some(shard) = hub.shards.of(connection.home()) else { return };
+        let recovered = Recovered { connection, pattern, missed: Vec::new(), repeats: false, result, answer };
+        shard.send(Job::Recover(Box::new(recovered)));
     }
 
     async fn subscribe(&mut self, pattern: &TopicPattern) -> Result<(), BrokerError> {
@@ -406,7 +417,7 @@ impl Task {
         &self,
         topic: &Topic,
         connection: Arc<Shared>,
-        since: Option<Position>,
+        since: Option<Since>,
         answer: Answer,
         result: Result<HistoryRead, BrokerError>,
     ) {
@@ -417,7 +428,10 @@ impl Task {
             Ok(read) => {
                 let position = read.position();
                 let repeats = self.sequences.is_behind(topic, position);
-                let is_recovered = since.is_some_and(|since| read.reaches_back_to(since));
+                let is_recovered = since.is_some_and(|since| match since {
+                    Since::Position(position) => read.reaches_back_to(position),
+                    Since::Oldest => true,
+                });
                 let issue = |Arrived { publication, .. }: Arrived| {
                     let rule = hub.rules.of(&publication.topic).clone();
                     let message = hub.presentation.message(&publication);
