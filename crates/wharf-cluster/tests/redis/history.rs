@@ -175,12 +175,13 @@ async fn a_history_may_take_longer_on_its_way_than_redis_may_be_silent() {
 
 /// Passes connections on to a server, from which not more than 640 KB come in a second.
 async fn narrow_way_to(server: SocketAddr) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
             let (mut from_client, mut to_client) = client.into_split();
-            let (mut from_server, mut to_server) = TcpStream::connect(server).await.unwrap().into_split();
+            let (mut from_server, mut to_server) =
+                TcpStream::connect(server).await.expect("it is there").into_split();
             tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
             tokio::spawn(async move {
                 let mut bytes = vec![0; 16 * 1024];
