@@ -81,6 +81,8 @@ pub(crate) struct State {
     backlog: Option<Box<Backlog>>,
     /// It has subscribed to something, and its hub is to be told when it ends.
     is_subscriber: bool,
+    /// The socket did not take all that it was given.
+    is_stalled: bool,
     /// It was full since it was last empty.
     was_full: bool,
     /// Something that was queued did not leave, and never will.
@@ -111,6 +113,7 @@ impl Outbox {
             is_in_burst: false,
             backlog: None,
             is_subscriber: false,
+            is_stalled: false,
             was_full: false,
             has_lost: false,
             is_gone: false,
@@ -355,7 +358,7 @@ impl Outbox {
 
     /// Waits until nothing waits to be sent, or what waits never will be.
     pub(crate) async fn is_empty(&self) {
-        self.until(|state| state.phase == Phase::GivenUp || state.waiting() == 0).await;
+        self.until(|state| state.phase == Phase::GivenUp || state.has_left()).await;
     }
 
     /// Takes what was queued, in order. Within a message of the handler's own, messages stay.
@@ -399,6 +402,7 @@ impl Outbox {
         let mut state = self.lock();
         let before = state.waiting();
         state.unsent = unsent;
+        state.is_stalled = unsent > 0;
         let after = state.waiting();
         let has_drained = after == 0 && std::mem::take(&mut state.was_full);
         self.resume_backlog(&state);
@@ -571,6 +575,11 @@ impl State {
     fn end_burst(&mut self) {
         self.is_in_burst = false;
         self.queued = self.commands.weight();
+    }
+
+    /// Whether nothing waits to be sent.
+    const fn has_left(&self) -> bool {
+        self.waiting() == 0 && self.backlog.is_none()
     }
 
     const fn waiting(&self) -> usize {

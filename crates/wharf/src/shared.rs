@@ -262,7 +262,7 @@ impl Shared {
     #[inline]
     pub(crate) fn deliver(&self, delivery: &Arc<Delivery>, recovers: bool) -> Delivered {
         let delivered = self.outbox.deliver(delivery, recovers);
-        if matches!(delivered, Delivered::Now | Delivered::TooSlow) {
+        if matches!(delivered, Delivered::Now { wake: true } | Delivered::TooSlow) {
             self.wake_driver();
         }
         delivered

@@ -10,8 +10,8 @@ use crate::queue::{Command, Queue};
 /// What became of messages of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivered {
-    /// They go out at once, when the driver is woken.
-    Now,
+    /// They go out at once, when the driver has been woken.
+    Now { wake: bool },
     /// They wait, until what is before them has left; or as many as its bounds allow.
     Waits,
     /// The connection closes, because more would wait than may. The driver is to be woken.
@@ -19,6 +19,10 @@ pub(crate) enum Delivered {
     /// No message can be sent any more.
     Closed,
 }
+
+/// Up to so many bytes are queued for a driver that has not come to them, whatever the bounds: a burst alone does not make a
+/// subscriber slow. They are the frames that all subscribers share, and take a connection no memory.
+const UNBOUNDED: usize = 256 * 1024;
 
 impl Outbox {
     /// Queues messages of a topic. Those that `recover` a client are not bounded.
@@ -28,15 +32,14 @@ impl Outbox {
         if state.phase != Phase::Open {
             return Delivered::Closed;
         }
-        if state.commands.is_empty()
-            && state.unsent == 0
-            && state.backlog.is_none()
-            && !state.is_within_message()
-        {
+        if state.may_deliver_now() {
+            if !state.commands.is_empty() {
+                return Delivered::Now { wake: self.push(&mut state, Command::Deliver(delivery.clone())) };
+            }
             state.queued = delivery.weight();
             state.commands = Queue::Delivery(delivery.clone());
             self.has_commands.store(true, Ordering::Release);
-            return Delivered::Now;
+            return Delivered::Now { wake: true };
         }
         let limits = || Box::new(Backlog::new(self.slow_consumer()));
         let pushed = state.backlog.get_or_insert_with(limits).push(delivery, recovers);
@@ -84,6 +87,12 @@ impl Outbox {
 }
 
 impl State {
+    /// Whether the socket has taken all so far, and nothing of topics waits.
+    #[inline]
+    fn may_deliver_now(&self) -> bool {
+        !self.is_stalled && self.backlog.is_none() && self.queued < UNBOUNDED && !self.is_within_message()
+    }
+
     fn may_take_backlog(&self) -> bool {
         self.backlog.is_some() && self.unsent == 0 && !self.is_within_message() && self.phase == Phase::Open
     }

@@ -113,6 +113,12 @@ impl Sequences {
         Some(Filled { messages: messages.into_iter().filter(is_new).collect(), missed, arrived })
     }
 
+    /// Whether what was read is of another history than what was delivered: then all of it is missing.
+    pub(super) fn is_another(&self, topic: &Topic, read: &HistoryRead) -> bool {
+        let last = self.by_topic.get(topic).and_then(|sequence| sequence.last);
+        last.is_some_and(|last| last.epoch != read.epoch)
+    }
+
     /// What was missing could not be read. It is read when more comes, or the broker is there again.
     pub(super) fn not_filled(&mut self, topic: &Topic) {
         if let Some(sequence) = self.by_topic.get_mut(topic) {

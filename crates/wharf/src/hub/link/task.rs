@@ -62,8 +62,10 @@ struct Reading {
 }
 
 enum Purpose {
-    /// What is missing before what came.
-    FillGap,
+    /// What is missing behind this offset, before what came.
+    FillGap {
+        after: u64,
+    },
     Recover {
         connection: Arc<Shared>,
         since: Option<Position>,
@@ -271,7 +273,7 @@ impl Task {
 
     fn fill_gap(&mut self, topic: Topic, after: u64) {
         match self.history_of(&topic) {
-            Some(history) => self.read_history(topic, history, Some(after), Purpose::FillGap),
+            Some(history) => self.read_history(topic, history, Some(after), Purpose::FillGap { after }),
             None => self.sequences.not_filled(&topic),
         }
     }
@@ -287,8 +289,13 @@ impl Task {
     async fn read(&mut self, reading: Reading) {
         let Reading { topic, result, purpose } = reading;
         match (purpose, result) {
-            (Purpose::FillGap, Ok(read)) => self.fill(topic, read).await,
-            (Purpose::FillGap, Err(_)) => self.sequences.not_filled(&topic),
+            (Purpose::FillGap { after }, Ok(read))
+                if after > 0 && self.sequences.is_another(&topic, &read) =>
+            {
+                self.fill_gap(topic, 0);
+            }
+            (Purpose::FillGap { .. }, Ok(read)) => self.fill(topic, read).await,
+            (Purpose::FillGap { .. }, Err(_)) => self.sequences.not_filled(&topic),
             (Purpose::Recover { connection, since, answer }, result) => {
                 self.recover(topic, connection, since, answer, result);
             }

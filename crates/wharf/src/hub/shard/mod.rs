@@ -479,7 +479,7 @@ impl Count {
     #[inline]
     fn add(&mut self, delivered: Delivered, messages: usize) {
         match delivered {
-            Delivered::Now => self.delivered += messages,
+            Delivered::Now { .. } => self.delivered += messages,
             Delivered::Waits => {}
             Delivered::TooSlow => self.connections_closed += 1,
             Delivered::Closed => return,

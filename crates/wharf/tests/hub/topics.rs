@@ -1,29 +1,10 @@
-//! Topics: who gets what is published, in which order, and when no longer.
+//! Who gets what is published, in which order, and when no longer.
 
-mod support;
+use wharf::CloseCode;
+use wharf::hub::{Hub, Publish, PublishError, SubscribeError, Topic, TopicError};
 
-use support::{Client, Site, binary, close, text, within};
-use wharf::hub::{Hub, Publish, PublishError, SubscribeError, Topic, TopicError, TopicPattern};
-use wharf::{CloseCode, Connection};
-
-/// Connections, and what is at their other ends.
-async fn pairs(site: &Site, count: usize) -> (Vec<Client>, Vec<Connection>) {
-    let mut pairs = (Vec::new(), Vec::new());
-    for _ in 0..count {
-        let (client, connection) = site.pair().await;
-        pairs.0.push(client);
-        pairs.1.push(connection);
-    }
-    pairs
-}
-
-async fn subscribe(connection: &Connection, pattern: &str) {
-    within(connection.subscribe(pattern).unwrap()).await.unwrap();
-}
-
-async fn subscribers(site: &Site, pattern: &str) -> usize {
-    within(site.server.hub().subscriber_count(&TopicPattern::new(pattern).unwrap())).await
-}
+use crate::support::{Site, binary, close, text, within};
+use crate::{pairs, site_of, site_with, subscribe, subscribers};
 
 #[tokio::test]
 async fn what_is_published_goes_to_all_who_have_subscribed_and_to_nobody_else() {
@@ -107,7 +88,7 @@ async fn nothing_comes_after_unsubscribing_and_an_ended_connection_has_left() {
     assert_eq!(clients[0].frame().await, text("2"));
     assert_eq!(subscribers(&site, "a").await, 2);
     drop(clients.remove(2));
-    within(connections[2].closed()).await;
+    let _ = within(connections[2].closed()).await;
     assert_eq!((subscribers(&site, "a").await, subscribers(&site, "b").await), (1, 2));
     let closed = connections[2].subscribe("c").unwrap_err();
     assert_eq!(closed, SubscribeError::Closed);
@@ -149,10 +130,7 @@ async fn a_hub_can_be_that_of_several_servers_and_of_none() {
     let hub = Hub::new();
     let mut sites = Vec::new();
     for _ in 0..2 {
-        let http = wharf::HttpServer::bind("127.0.0.1:0").await.unwrap();
-        let server = wharf::Server::with_hub(wharf::ServerConfig::default(), hub.clone());
-        server.mount([&http]).unwrap();
-        sites.push(Site::of(http, server));
+        sites.push(site_with(hub.clone()).await);
     }
     let (mut first, first_connection) = sites[0].pair().await;
     let (mut second, second_connection) = sites[1].pair().await;
@@ -176,11 +154,7 @@ async fn what_is_no_topic_is_said_and_those_of_the_hub_are_not_published_on() {
 
 #[tokio::test]
 async fn a_connection_has_no_more_subscriptions_than_are_allowed() {
-    let http = wharf::HttpServer::bind("127.0.0.1:0").await.unwrap();
-    let hub = Hub::builder().max_subscriptions(2).build().unwrap();
-    let server = wharf::Server::with_hub(wharf::ServerConfig::default(), hub);
-    server.mount([&http]).unwrap();
-    let site = Site::of(http, server);
+    let site = site_of(Hub::builder().max_subscriptions(2)).await;
     let (_client, connection) = site.pair().await;
     subscribe(&connection, "a").await;
     subscribe(&connection, "b").await;

@@ -1,0 +1,113 @@
+//! Topics: subscribing and publishing, those who are too slow, history, presence, brokers, workers.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod broker;
+mod history;
+mod memory_broker;
+mod presence;
+mod slow_consumers;
+mod topics;
+mod workers;
+
+use support::{Client, ClientOf, Site, within};
+use tokio::io::{DuplexStream, duplex};
+use wharf::hub::{
+    Hub, HubBuilder, PresenceChange, PresenceEvent, Presentation, Publication, Topic, TopicPattern,
+};
+use wharf::hub::{Position, Subscribe, Subscribed};
+use wharf::{Connection, HttpServer, Message, OpenStream, Server, ServerConfig};
+
+impl support::roads::Peer for DuplexStream {
+    fn reset(self) {}
+}
+
+/// A site whose topics are in this hub.
+async fn site_of(hub: HubBuilder) -> Site {
+    site_with(hub.build().unwrap()).await
+}
+
+async fn site_with(hub: Hub) -> Site {
+    let http = HttpServer::bind("127.0.0.1:0").await.unwrap();
+    let server = Server::with_hub(ServerConfig::default(), hub);
+    server.mount([&http]).unwrap();
+    Site::of(http, server)
+}
+
+/// Connections, and what is at their other ends.
+async fn pairs(site: &Site, count: usize) -> (Vec<Client>, Vec<Connection>) {
+    let mut pairs = (Vec::new(), Vec::new());
+    for _ in 0..count {
+        let (client, connection) = site.pair().await;
+        pairs.0.push(client);
+        pairs.1.push(connection);
+    }
+    pairs
+}
+
+/// A connection whose peer takes no more than a few bytes before it reads.
+async fn narrow(site: &Site) -> (ClientOf<DuplexStream>, Connection) {
+    let (client, server) = duplex(16);
+    let connection = site.server.adopt(OpenStream::new(server)).unwrap();
+    assert_eq!(site.connected().await, connection);
+    (ClientOf::on(client), connection)
+}
+
+/// Ends a connection from its peer's side.
+async fn leave<P: support::roads::Peer>(site: &Site, client: ClientOf<P>) {
+    drop(client);
+    site.closed().await;
+}
+
+async fn subscribe(connection: &Connection, pattern: &str) -> Subscribed {
+    within(connection.subscribe(pattern).unwrap()).await.unwrap()
+}
+
+async fn subscribe_since(connection: &Connection, pattern: &str, since: Position) -> Subscribed {
+    let subscribe = Subscribe::new(pattern).unwrap().since(since);
+    within(connection.subscribe_with(subscribe).unwrap()).await.unwrap()
+}
+
+fn topic(name: &str) -> Topic {
+    Topic::new(name).unwrap()
+}
+
+async fn subscribers(site: &Site, pattern: &str) -> usize {
+    within(site.server.hub().subscriber_count(&TopicPattern::new(pattern).unwrap())).await
+}
+
+/// Waits until all that was published before has been delivered, or queued.
+async fn all_published(site: &Site) {
+    subscribers(site, "all.that.was.published").await;
+}
+
+/// What a test can read of it.
+struct Told;
+
+impl Presentation for Told {
+    fn message(&self, publication: &Publication) -> Message {
+        let Publication { message, position, .. } = publication;
+        let offset = position.map_or(String::new(), |position| format!("{}:", position.offset));
+        match message {
+            Message::Text(text) => format!("{offset}{text}").into(),
+            Message::Binary(_) => message.clone(),
+        }
+    }
+
+    fn missed(&self, topic: &Topic, count: u64) -> Option<Message> {
+        Some(format!("{topic} missed {count}").into())
+    }
+
+    fn presence(&self, event: &PresenceEvent) -> Option<Message> {
+        let change = match event.change {
+            PresenceChange::Joined => "joined",
+            PresenceChange::Left => "left",
+        };
+        Some(format!("{} {change} {}", event.member, event.topic).into())
+    }
+
+    fn placed(&self, topic: &Topic, position: Position) -> Option<Message> {
+        Some(format!("{topic} placed {}", position.offset).into())
+    }
+}
