@@ -1,5 +1,6 @@
 //! Subscribing, and what comes of it.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,15 +10,29 @@ use tokio::sync::oneshot;
 
 use super::broker::BrokerError;
 use super::{Position, TopicError, TopicPattern};
+use crate::proto::Message;
 
 /// What is to be subscribed to, and how: for [`Connection::subscribe_with`](crate::Connection::subscribe_with).
 #[derive(Clone, Debug)]
 #[must_use = "it says what is to be subscribed to, and subscribes to nothing"]
 pub struct Subscribe {
     pub(super) pattern: TopicPattern,
-    pub(super) since: Option<Position>,
+    pub(super) since: Option<Since>,
     pub(super) member: Option<Arc<str>>,
+    pub(super) reply: Option<Reply>,
 }
+
+/// From where on messages are wanted that were published before.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Since {
+    Position(Position),
+    /// From the oldest that is kept.
+    Oldest,
+}
+
+/// Makes what a connection is sent when its subscription is made.
+#[derive(Clone)]
+pub(super) struct Reply(Arc<dyn Fn(&Subscribed) -> Message + Send + Sync>);
 
 impl Subscribe {
     /// All that is published on the topics that match, from now on.
@@ -28,13 +43,20 @@ impl Subscribe {
     where
         TopicError: From<T::Error>,
     {
-        Ok(Self { pattern: pattern.try_into()?, since: None, member: None })
+        Ok(Self { pattern: pattern.try_into()?, since: None, member: None, reply: None })
     }
 
     /// Also what was published since the message at this position, the last that the client has got; first of all. For one
     /// topic that has a history.
     pub const fn since(mut self, position: Position) -> Self {
-        self.since = Some(position);
+        self.since = Some(Since::Position(position));
+        self
+    }
+
+    /// Also all that is kept of what was published before, first of all: for a client that has got nothing yet. For one topic
+    /// that has a history.
+    pub const fn since_oldest(mut self) -> Self {
+        self.since = Some(Since::Oldest);
         self
     }
 
@@ -42,6 +64,34 @@ impl Subscribe {
     pub fn member(mut self, name: impl Into<Arc<str>>) -> Self {
         self.member = Some(name.into());
         self
+    }
+
+    /// What the connection is sent when the subscription is made, or was there already: before any message that comes of it,
+    /// those that it missed among them. The thread that delivers makes it, and must not be blocked. Default: nothing.
+    ///
+    /// It is sent like a message of the topic, but never dropped and not counted against the bounds of
+    /// [`SlowConsumer`](super::SlowConsumer): bounded by who subscribes. With a broker, messages of this subscription wait for
+    /// it until the broker has answered.
+    ///
+    /// ```
+    /// use wharf::Connection;
+    /// use wharf::hub::{Subscribe, SubscribeError};
+    ///
+    /// fn join(connection: &Connection) -> Result<(), SubscribeError> {
+    ///     let subscribe = Subscribe::new("rooms.lobby")?.reply(|_| "welcome to the lobby".into());
+    ///     connection.subscribe_with(subscribe)?;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn reply(mut self, reply: impl Fn(&Subscribed) -> Message + Send + Sync + 'static) -> Self {
+        self.reply = Some(Reply(Arc::new(reply)));
+        self
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reply")
     }
 }
 
@@ -51,19 +101,43 @@ impl Subscribe {
 #[derive(Debug)]
 pub struct Subscribing(oneshot::Receiver<Result<Subscribed, SubscribeError>>);
 
+impl Since {
+    /// The offset behind which messages are wanted.
+    pub(super) const fn offset(self) -> u64 {
+        match self {
+            Self::Position(position) => position.offset,
+            Self::Oldest => 0,
+        }
+    }
+}
+
 /// Where the answer to a subscription goes.
 #[derive(Debug)]
-pub(super) struct Answer(oneshot::Sender<Result<Subscribed, SubscribeError>>);
+pub(super) struct Answer {
+    subscribing: oneshot::Sender<Result<Subscribed, SubscribeError>>,
+    reply: Option<Reply>,
+}
 
 impl Answer {
-    pub(super) fn channel() -> (Self, Subscribing) {
-        let (answer, answered) = oneshot::channel();
-        (Self(answer), Subscribing(answered))
+    /// With what the connection is to be sent, too.
+    pub(super) fn channel(reply: Option<Reply>) -> (Self, Subscribing) {
+        let (subscribing, answered) = oneshot::channel();
+        (Self { subscribing, reply }, Subscribing(answered))
+    }
+
+    /// Whether the connection is to be sent something, in its place among the messages.
+    pub(super) const fn has_reply(&self) -> bool {
+        self.reply.is_some()
+    }
+
+    /// What the connection is to be sent.
+    pub(super) fn reply(&self, subscribed: &Subscribed) -> Option<Message> {
+        self.reply.as_ref().map(|Reply(reply)| reply(subscribed))
     }
 
     pub(super) fn tell(self, result: Result<Subscribed, SubscribeError>) {
         // Fails only where nobody waits for it.
-        let _ = self.0.send(result);
+        let _ = self.subscribing.send(result);
     }
 }
 

@@ -136,6 +136,11 @@ impl TopicPattern {
         (!self.has_wildcards()).then(|| Topic(self.0.clone()))
     }
 
+    /// As the topic of what is said of the pattern itself, and on which nobody can publish.
+    pub(super) fn as_if_topic(&self) -> Topic {
+        Topic(self.0.clone())
+    }
+
     /// Whether it matches this topic.
     pub fn matches(&self, topic: &Topic) -> bool {
         self.covers_tokens(topic.as_str())
@@ -248,11 +253,9 @@ macro_rules! text {
             }
         }
 
-        impl TryFrom<&$name> for $name {
-            type Error = Infallible;
-
-            fn try_from(other: &$name) -> Result<Self, Infallible> {
-                Ok(other.clone())
+        impl From<&$name> for $name {
+            fn from(other: &$name) -> Self {
+                other.clone()
             }
         }
 

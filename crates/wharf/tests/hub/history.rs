@@ -66,6 +66,25 @@ async fn who_missed_nothing_gets_nothing_twice() {
 }
 
 #[tokio::test]
+async fn who_has_got_nothing_yet_gets_all_that_is_kept() {
+    let site = site_of(hub(HistoryOptions::default().max_messages(2))).await;
+    let join = async |expected: usize| {
+        let (client, connection) = site.pair().await;
+        let subscribe = Subscribe::new("kept.a").unwrap().since_oldest();
+        let subscribed = within(connection.subscribe_with(subscribe).unwrap()).await.unwrap();
+        assert_eq!(subscribed.recovery, Some(Recovery::Recovered { messages: expected }));
+        client
+    };
+    leave(&site, join(0).await).await;
+    publish(&site, 1..=3).await;
+    let mut client = join(2).await;
+    publish(&site, [4]).await;
+    for number in 2..=4 {
+        assert_eq!(client.frame().await, text(&format!("{number}:{number}")));
+    }
+}
+
+#[tokio::test]
 async fn a_position_behind_which_some_are_kept_no_longer_is_too_old() {
     let site = site_of(hub(HistoryOptions::default().max_messages(3))).await;
     let last = publish(&site, 1..=5).await;

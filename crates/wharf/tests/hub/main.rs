@@ -4,9 +4,12 @@
 mod support;
 
 mod broker;
+#[cfg(feature = "deflate")]
+mod compression;
 mod history;
 mod memory_broker;
 mod presence;
+mod reply;
 mod slow_consumers;
 mod topics;
 mod workers;
@@ -30,7 +33,7 @@ async fn site_of(hub: HubBuilder) -> Site {
 
 async fn site_with(hub: Hub) -> Site {
     let http = HttpServer::bind("127.0.0.1:0").await.unwrap();
-    let server = Server::with_hub(ServerConfig::default(), hub);
+    let server = Server::with_hub(ServerConfig::default().keepalive(false), hub);
     server.mount([&http]).unwrap();
     Site::of(http, server)
 }

@@ -3,7 +3,9 @@
 //! Nothing is locked to find who gets a message: a shard's tables are its task's own, and what other threads want of it comes
 //! as a [`Job`], in order.
 
+mod catching_up;
 mod classes;
+mod job;
 mod patterns;
 mod table;
 
@@ -13,64 +15,18 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::{Notify, mpsc};
 
+use self::catching_up::CatchingUp;
 use self::classes::Classes;
+pub(super) use self::job::{Job, Recovered, Start, Subscription};
 use self::table::{Added, Place, Table};
 use super::counters::{Counters, add};
 use super::delivery::Delivery;
 use super::issue::{Class, Issue};
-use super::link::Wanted;
+use super::link::{Beginning, Wanted};
 use super::subscribe::Answer;
-use super::{Inner, Position, PresenceChange, Recovery, SubscribeError, Subscribed, TopicPattern};
+use super::{Inner, PresenceChange, Publication, Recovery, SubscribeError, Subscribed, TopicPattern};
 use crate::outbox::Delivered;
 use crate::shared::Shared;
-
-/// What a shard is to do.
-#[derive(Debug)]
-pub(super) enum Job {
-    Publish(Arc<Issue>),
-    Subscribe(Box<Subscription>),
-    /// What a subscriber missed was read, and it is to get that, and then what was held meanwhile.
-    Recover(Box<Recovered>),
-    Unsubscribe(Arc<Shared>, TopicPattern),
-    /// The connection has ended.
-    Leave(Arc<Shared>),
-    /// How many have subscribed is asked for.
-    Count(TopicPattern, tokio::sync::oneshot::Sender<usize>),
-}
-
-/// A subscription that is to be made.
-#[derive(Debug)]
-pub(super) struct Subscription {
-    pub(super) connection: Arc<Shared>,
-    pub(super) pattern: TopicPattern,
-    pub(super) member: Option<Arc<str>>,
-    pub(super) start: Start,
-    pub(super) answer: Answer,
-}
-
-/// What a subscriber gets first.
-#[derive(Debug)]
-pub(super) enum Start {
-    /// What comes next.
-    Live,
-    /// What it has missed.
-    Here { subscribed: Subscribed, missed: Vec<Arc<Issue>> },
-    /// What the broker is asked for. Until it has come, what else comes is held.
-    AtBroker { since: Option<Position> },
-}
-
-/// What was read for a subscriber.
-#[derive(Debug)]
-pub(super) struct Recovered {
-    pub(super) connection: Arc<Shared>,
-    pub(super) pattern: TopicPattern,
-    pub(super) missed: Vec<Arc<Issue>>,
-    /// What was read may come again, live.
-    pub(super) repeats: bool,
-    /// With the position up to which it was read. Where it failed, the subscription ends.
-    pub(super) result: Result<Subscribed, SubscribeError>,
-    pub(super) answer: Answer,
-}
 
 /// Where a shard's jobs are sent to.
 #[derive(Debug)]
@@ -304,38 +260,58 @@ impl Shard {
         let subscriber = self.subscriber(&connection);
         if self.table.is_subscribed(subscriber, &pattern) {
             self.not_subscribed();
-            return answer.tell(Ok(start.subscribed_before()));
+            return self.tell(subscriber, &pattern, answer, start.subscribed_before());
         }
         if self.table.subscription_count(subscriber) >= hub.max_subscriptions {
             self.not_subscribed();
             return answer.tell(Err(SubscribeError::TooMany { limit: hub.max_subscriptions }));
         }
         let Added { topic, is_first } = self.table.subscribe(subscriber, &pattern);
-        if let Some(member) = member {
-            hub.present(&pattern, &member, PresenceChange::Joined);
-            self.members.insert((subscriber, topic), member);
-        } else if hub.keeps_presence(&pattern) {
-            hub.present_unnamed(&pattern, PresenceChange::Joined);
+        if hub.keeps_presence(&pattern) {
+            self.members.extend(member.clone().map(|member| ((subscriber, topic), member)));
+            hub.present(&pattern, member, PresenceChange::Joined);
         }
-        let wanted = |recovery| Wanted { pattern: pattern.clone(), is_first, recovery };
+        let wanted = |beginning| Wanted { pattern: pattern.clone(), is_first, beginning };
         match start {
             Start::Live => match &hub.link {
-                Some(link) => link.want(wanted(None), connection, answer),
-                None => answer.tell(Ok(Subscribed { position: None, recovery: None })),
+                Some(link) => {
+                    if answer.has_reply() {
+                        self.hold((subscriber, topic));
+                    }
+                    link.want(wanted(Beginning::Live), connection, answer);
+                }
+                None => {
+                    self.tell(subscriber, &pattern, answer, Subscribed { position: None, recovery: None });
+                }
             },
             Start::Here { subscribed, missed } => {
                 // The answer first: who awaits it can be ready for what follows.
-                answer.tell(Ok(subscribed));
+                self.tell(subscriber, &pattern, answer, subscribed);
                 self.send(subscriber, &missed, true);
             }
             Start::AtBroker { since } => {
-                self.catching_up.insert((subscriber, topic), CatchingUp::Held(Vec::new()));
-                self.table.set_catching_up(topic, true);
+                self.hold((subscriber, topic));
                 if let Some(link) = &hub.link {
-                    link.want(wanted(Some(since)), connection, answer);
+                    link.want(wanted(Beginning::Held { since }), connection, answer);
                 }
             }
         }
+    }
+
+    /// What comes of a subscription waits until it is [recovered](Self::recovered).
+    fn hold(&mut self, subscription: (Place, Place)) {
+        self.catching_up.insert(subscription, CatchingUp::Held(Vec::new()));
+        self.table.set_catching_up(subscription.1, true);
+    }
+
+    /// A subscription is there: the connection is told, in its place among the messages, and so is who awaits it.
+    fn tell(&self, subscriber: Place, pattern: &TopicPattern, answer: Answer, subscribed: Subscribed) {
+        if let Some(message) = answer.reply(&subscribed) {
+            let publication = Publication::new(pattern.as_if_topic(), message.clone());
+            let issue = Issue::new(publication, Arc::default(), message, None);
+            self.send(subscriber, &[Arc::new(issue)], true);
+        }
+        answer.tell(Ok(subscribed));
     }
 
     /// One that was counted was not made.
@@ -359,7 +335,7 @@ impl Shard {
                 return self.unsubscribe(&connection, &pattern);
             }
         };
-        answer.tell(Ok(subscribed));
+        self.tell(subscription.0, &pattern, answer, subscribed);
         self.send(subscription.0, &missed, true);
         let Some(read) = subscribed.position else { return self.send(subscription.0, &held, true) };
         let mut after = CatchingUp::After(read);
@@ -418,10 +394,8 @@ impl Shard {
         self.catches_up_no_longer((subscriber, topic));
         let member = self.members.remove(&(subscriber, topic));
         let Some(hub) = self.hub.upgrade() else { return };
-        match member {
-            Some(member) => hub.present(pattern, &member, PresenceChange::Left),
-            None if hub.keeps_presence(pattern) => hub.present_unnamed(pattern, PresenceChange::Left),
-            None => {}
+        if hub.keeps_presence(pattern) {
+            hub.present(pattern, member, PresenceChange::Left);
         }
         if was_last && let Some(link) = &hub.link {
             link.want_no_longer(pattern.clone());
@@ -435,34 +409,6 @@ impl Start {
         match self {
             Self::Here { subscribed, .. } => Subscribed { recovery: None, ..*subscribed },
             Self::Live | Self::AtBroker { .. } => Subscribed { position: None, recovery: None },
-        }
-    }
-}
-
-/// How a subscription that began with what was missed goes on.
-#[derive(Debug)]
-enum CatchingUp {
-    /// What was missed is being read, and what comes meanwhile waits for it.
-    Held(Vec<Arc<Issue>>),
-    /// All up to this position was sent, and may come again.
-    After(Position),
-}
-
-impl CatchingUp {
-    /// Takes in what comes live. `Some`: it has caught up, and these are to be delivered.
-    fn take_in(&mut self, issues: &[Arc<Issue>]) -> Option<Vec<Arc<Issue>>> {
-        match self {
-            Self::Held(held) => {
-                held.extend_from_slice(issues);
-                None
-            }
-            Self::After(read) => {
-                let is_new = |issue: &&Arc<Issue>| {
-                    issue.position.is_none_or(|own| own.epoch != read.epoch || own.offset > read.offset)
-                };
-                let new: Vec<_> = issues.iter().filter(is_new).cloned().collect();
-                (!new.is_empty()).then_some(new)
-            }
         }
     }
 }
