@@ -169,8 +169,8 @@ async fn another_server_is_taken_where_one_is_gone() {
     let node = node(broker).await;
     node.publish("rooms.lobby", "text").await;
     servers[1].kill();
-    servers[0].restart().await;
     node.away().await;
+    servers[0].restart().await;
     node.connected().await;
     node.publish("rooms.lobby", "text").await;
 }
