@@ -159,7 +159,7 @@ impl Task {
             Request::Arrived(arrived) => {
                 self.room.add_permits(1);
                 if arrived.publication.topic.as_str() == presence::TOPIC {
-                    self.heard(&arrived).await;
+                    self.heard(&arrived);
                 } else {
                     self.arrived(arrived).await;
                 }
@@ -213,7 +213,7 @@ impl Task {
     }
 
     /// Another node has said something.
-    async fn heard(&mut self, arrived: &Arrived) {
+    fn heard(&mut self, arrived: &Arrived) {
         let Some((hub, id)) = self.hub.upgrade().zip(arrived.id) else { return };
         let Some(said) = Said::read(arrived.publication.message.as_bytes()) else { return };
         if id.node == self.node || !self.arrivals.is_first(arrived) {
