@@ -172,6 +172,7 @@ pub async fn a_connection_does_not_get_what_it_publishes_itself<B: Backend>() {
         within(publisher.server.publish(topic, "mine").expect("it is published here"))
             .await
             .expect("it is taken");
+        // Between the messages of two nodes there is no order, unless one follows the other.
         for subscriber in [&beside, &elsewhere] {
             assert_eq!(subscriber.texts(1).await, ["mine"], "{topic}");
         }
