@@ -19,6 +19,8 @@ pub(super) struct Issue {
     pub(super) message: Arc<Message>,
     /// Who does not get it.
     pub(super) except: Option<Arc<Shared>>,
+    /// It was missed before, by all: it makes nobody too slow.
+    pub(super) recovers: bool,
     /// The first form that it was needed in, nearly always the only one.
     frames: OnceLock<(Class, PreparedMessage)>,
     others: Mutex<Vec<(Class, PreparedMessage)>>,
@@ -52,7 +54,22 @@ impl Issue {
     ) -> Self {
         let Publication { topic, key, position, .. } = publication;
         let (frames, others) = (OnceLock::new(), Mutex::default());
-        Self { topic, rule, key, position, message: Arc::new(message), except, frames, others }
+        Self {
+            topic,
+            rule,
+            key,
+            position,
+            message: Arc::new(message),
+            except,
+            recovers: false,
+            frames,
+            others,
+        }
+    }
+
+    /// One that was missed before.
+    pub(super) fn recovering(self) -> Self {
+        Self { recovers: true, ..self }
     }
 
     /// Its frames for these connections: made once, and waited for where somebody else is making them.

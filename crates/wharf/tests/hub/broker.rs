@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use wharf::Connection;
 use wharf::hub::{
-    BrokerError, BrokerHealth, HistoryOptions, Hub, HubBuilder, Position, PublishError, Recovery, Subscribe,
-    SubscribeError, TopicOptions, WhenAway,
+    BrokerError, BrokerHealth, HistoryOptions, Hub, HubBuilder, Position, PublishError, Recovery,
+    SlowConsumer, Subscribe, SubscribeError, TopicOptions, WhenAway,
 };
 
 use crate::memory_broker::Bus;
@@ -260,6 +260,24 @@ async fn what_a_node_missed_while_it_was_cut_off_it_gets_in_order_and_once() {
     for expected in ["kept.a missed 2", "9:9", "10:10"] {
         assert_eq!(client.frame().await, text(expected));
     }
+}
+
+#[tokio::test]
+async fn more_than_a_slow_consumer_may_have_waiting_is_recovered_from_an_outage() {
+    let bus = Bus::default();
+    let bounded = hub().slow_consumer(SlowConsumer::default().max_messages(10));
+    let (one, other) = (Node::of(&bus, bounded, false).await, Node::open(&bus).await);
+    let (mut client, connection) = crate::narrow(&one.site).await;
+    subscribe(&connection, "kept.a").await;
+    one.cut().await;
+    for number in 1..=200 {
+        other.publish("kept.a", &number.to_string()).await;
+    }
+    one.heal().await;
+    for number in 1..=200 {
+        assert_eq!(client.frame().await, text(&format!("{number}:{number}")));
+    }
+    assert!(connection.is_connected());
 }
 
 #[tokio::test]

@@ -240,17 +240,8 @@ impl FromBroker {
 /// Delivers what came from another node, and waits where the workers are behind.
 async fn deliver(hub: &Inner, publication: Publication) {
     let rule = hub.rules.of(&publication.topic).clone();
-    deliver_to_all_but(hub, publication, rule, None).await;
-}
-
-async fn deliver_to_all_but(
-    hub: &Inner,
-    publication: Publication,
-    rule: Arc<Rule>,
-    except: Option<Arc<Shared>>,
-) {
     let message = hub.presentation.message(&publication);
-    issue_when_there_is_room(hub, Issue::new(publication, rule, message, except)).await;
+    issue_when_there_is_room(hub, Issue::new(publication, rule, message, None)).await;
 }
 
 async fn issue_when_there_is_room(hub: &Inner, issue: Issue) {

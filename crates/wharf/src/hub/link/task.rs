@@ -1,5 +1,7 @@
 //! Talks to the broker: one request after the other, while it is there.
 
+mod others;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
@@ -14,11 +16,9 @@ use tokio::time::{Instant, sleep_until};
 use super::arrivals::Arrivals;
 use super::interests::Interests;
 use super::outgoing::Queue;
-use super::presence::{self, HEARTBEAT, Heard, Others, Said};
+use super::presence::{self, Others, Said};
 use super::sequences::{Filled, Next, Sequences};
-use super::{
-    Beginning, FromBroker, Request, ToPublish, Wanted, deliver_to_all_but, issue_when_there_is_room,
-};
+use super::{Beginning, FromBroker, Request, ToPublish, Wanted, issue_when_there_is_room};
 use crate::hub::broker::{
     Arrived, Broker, BrokerError, BrokerHealth, HistoryRequest, Incoming, Interest, PublicationId,
 };
@@ -37,6 +37,8 @@ pub(super) struct Task {
     is_connected: bool,
     interests: Interests,
     queue: Queue,
+    /// A subscription was not made, or a history not read: when it is tried again, if the broker is there.
+    try_again: Option<Instant>,
     /// The broker did not take a message, though it said that it was there: until when it is let alone.
     pause: Option<Instant>,
     sequences: Sequences,
@@ -81,6 +83,9 @@ enum Purpose {
 /// How many messages of this node are remembered until they come back.
 const REMEMBERED: usize = 64 * 1024;
 
+/// After how long what the broker did not do is asked for again.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// For how long a broker that does not take what it said it would is let alone.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -100,6 +105,7 @@ impl Task {
             is_connected: false,
             interests: Interests::new(linger),
             queue: Queue::new(*node, waiting),
+            try_again: None,
             pause: None,
             sequences: Sequences::default(),
             arrivals: arrivals.clone(),
@@ -121,6 +127,7 @@ impl Task {
         loop {
             let may_hand_over = self.is_connected && self.pause.is_none() && self.queue.has_next();
             let (pause, heartbeat) = (self.pause, self.heartbeat);
+            let try_again = self.try_again.filter(|_| self.is_connected);
             let linger = self.interests.next().filter(|_| self.is_connected);
             tokio::select! {
                 request = requests.recv() => match request {
@@ -145,6 +152,7 @@ impl Task {
                     }
                 }
                 () = until(pause) => self.pause = None,
+                () = until(try_again) => self.catch_up().await,
                 () = until(linger) => self.give_up().await,
                 () = until(heartbeat) => self.beat(),
             }
@@ -166,70 +174,6 @@ impl Task {
             }
             Request::Missed => self.fill_all(),
             Request::PresenceChanged(number, change) => self.say(&Said::Changed(number, change)),
-        }
-    }
-
-    /// Asks other nodes who has subscribed there, and says who has here.
-    async fn meet(&mut self) {
-        let Some(hub) = self.hub.upgrade() else { return };
-        if !hub.rules.keep_presence() {
-            return;
-        }
-        let Ok(topic) = TopicPattern::new(presence::TOPIC) else { return };
-        if self.heartbeat.is_none() && self.subscribe(&topic).await.is_err() {
-            return;
-        }
-        self.heartbeat = Some(Instant::now() + HEARTBEAT);
-        self.say(&Said::Ask { node: 0 });
-        self.say_all(&hub);
-    }
-
-    fn beat(&mut self) {
-        let Some(hub) = self.hub.upgrade() else { return };
-        let now = Instant::now();
-        self.heartbeat = Some(now + HEARTBEAT);
-        let (changes, _) = hub.presences.here();
-        self.say(&Said::Here { changes });
-        for node in self.others.forget_silent(now) {
-            hub.tell_presences(hub.presences.replace(node, None));
-        }
-    }
-
-    fn say_all(&mut self, hub: &Inner) {
-        let (changes, entries) = hub.presences.here();
-        for part in Said::all(changes, entries) {
-            self.say(&part);
-        }
-    }
-
-    /// Says something to all other nodes, if they can be reached: who could not be will ask.
-    fn say(&mut self, said: &Said) {
-        if self.is_connected
-            && !self.queue.is_busy()
-            && let Ok(topic) = Topic::new(presence::TOPIC)
-        {
-            self.queue.push_said(Publication::new(topic, said.to_bytes()));
-        }
-    }
-
-    /// Another node has said something.
-    fn heard(&mut self, arrived: &Arrived) {
-        let Some((hub, id)) = self.hub.upgrade().zip(arrived.id) else { return };
-        let Some(said) = Said::read(arrived.publication.message.as_bytes()) else { return };
-        if id.node == self.node || !self.arrivals.is_first(arrived) {
-            return;
-        }
-        match self.others.hear(self.node, id.node, said, Instant::now()) {
-            Heard::Nothing => {}
-            Heard::Apply(change) => {
-                let event = hub.presences.changed_elsewhere(id.node, &change);
-                hub.tell_presences(event);
-            }
-            Heard::Replace(entries) => {
-                hub.tell_presences(hub.presences.replace(id.node, Some(&entries)));
-            }
-            Heard::Ask => self.say(&Said::Ask { node: id.node }),
-            Heard::Answer => self.say_all(&hub),
         }
     }
 
@@ -288,6 +232,9 @@ impl Task {
         self.arrivals.add(pattern);
         let subscribed = self.broker.subscribe(&Interest { pattern: pattern.clone(), history }).await;
         self.interests.set_subscribed(pattern, subscribed.is_ok());
+        if subscribed.is_err() {
+            self.try_again = Some(Instant::now() + PATIENCE);
+        }
         subscribed
     }
 
@@ -307,11 +254,18 @@ impl Task {
         if !self.is_connected {
             return;
         }
+        self.catch_up().await;
+        self.meet().await;
+    }
+
+    /// Asks for what is wanted and not brought, and for what was missed.
+    async fn catch_up(&mut self) {
+        self.try_again = None;
         for pattern in self.interests.missing() {
+            // What fails is tried again.
             let _ = self.subscribe(&pattern).await;
         }
         self.fill_all();
-        self.meet().await;
     }
 
     fn fill_all(&mut self) {
@@ -327,14 +281,14 @@ impl Task {
             return;
         }
         match self.sequences.arrived(arrived) {
-            Next::Deliver(arrived) => self.deliver(*arrived).await,
+            Next::Deliver(arrived) => self.deliver(*arrived, false).await,
             Next::Nothing => {}
             Next::Read { after } => self.fill_gap(topic, after),
         }
     }
 
-    /// Delivers a message that has its place.
-    async fn deliver(&mut self, arrived: Arrived) {
+    /// Delivers a message that has its place, and may have been missed before.
+    async fn deliver(&mut self, arrived: Arrived, was_missed: bool) {
         let Some(hub) = self.hub.upgrade() else { return };
         let Arrived { publication, id, .. } = arrived;
         let rule = hub.rules.of(&publication.topic).clone();
@@ -352,7 +306,9 @@ impl Task {
             Some(Own { except, .. }) => except,
             None => None,
         };
-        deliver_to_all_but(&hub, publication, rule, except).await;
+        let message = hub.presentation.message(&publication);
+        let issue = Issue::new(publication, rule, message, except);
+        issue_when_there_is_room(&hub, if was_missed { issue.recovering() } else { issue }).await;
     }
 
     fn take_own(&mut self, id: PublicationId) -> Option<Own> {
@@ -371,8 +327,9 @@ impl Task {
     }
 
     fn not_filled(&mut self, topic: Topic) {
-        if let Some(after) = self.sequences.not_filled(&topic) {
-            self.fill_gap(topic, after);
+        match self.sequences.not_filled(&topic) {
+            Some(after) => self.fill_gap(topic, after),
+            None => self.try_again = Some(Instant::now() + PATIENCE),
         }
     }
 
@@ -411,10 +368,10 @@ impl Task {
         {
             let rule = hub.rules.of(&topic).clone();
             let publication = Publication::new(topic.clone(), message.clone());
-            issue_when_there_is_room(&hub, Issue::new(publication, rule, message, None)).await;
+            issue_when_there_is_room(&hub, Issue::new(publication, rule, message, None).recovering()).await;
         }
         for message in messages {
-            self.deliver(message).await;
+            self.deliver(message, true).await;
         }
         for arrived in arrived {
             Box::pin(self.arrived(arrived)).await;

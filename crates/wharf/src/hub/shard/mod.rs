@@ -170,6 +170,7 @@ impl Shard {
     fn collect(&mut self, together: &mut Vec<Arc<Issue>>, issue: Arc<Issue>) {
         let is_alike = |first: &Arc<Issue>| {
             first.topic == issue.topic
+                && first.recovers == issue.recovers
                 && match (&first.except, &issue.except) {
                     (None, None) => true,
                     (Some(one), Some(other)) => Arc::ptr_eq(one, other),
@@ -208,7 +209,7 @@ impl Shard {
             }
             let delivery = deliveries[class]
                 .get_or_insert_with(|| Arc::new(Delivery::new(issues, classes.get(class), counters)));
-            count.add(connection.deliver(delivery, false), delivery.len());
+            count.add(connection.deliver(delivery, first.recovers), delivery.len());
         });
         deliveries.clear();
         count.settle(counters);
