@@ -37,8 +37,10 @@ pub async fn who_comes_and_goes_within_the_linger_does_not_make_the_broker_work<
         node.connected().await;
     }
     let subscriber = nodes[1].subscriber("rooms.lobby").await;
+    let witness = nodes[1].subscriber("rooms.*").await;
     subscriber.server.unsubscribe("rooms.lobby").expect("a pattern");
     nodes[0].publish("rooms.lobby", "while nobody is there").await;
+    assert_eq!(witness.texts(1).await, ["while nobody is there"]);
     assert_eq!(backend.subscriptions("rooms.lobby").await, 1);
     subscriber.subscribe("rooms.lobby").await;
     assert_eq!(backend.subscriptions("rooms.lobby").await, 1);
