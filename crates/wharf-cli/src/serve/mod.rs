@@ -56,7 +56,7 @@ pub(crate) async fn run(args: Serve) -> Result<(), String> {
     if let Some(broker) = &broker {
         hub = broker.connect(hub)?;
     }
-    let server = Server::with_hub(config.clone(), hub.build().map_err(hub::in_words)?);
+    let server = Server::with_hub(config.clone(), hub.build().map_err(|error| hub::in_words(&error))?);
     let mut http = HttpServer::builder();
     if let Some(workers) = workers {
         http = http.workers(workers.get());

@@ -32,7 +32,7 @@ presence = true
     serving(name, &configuration)
 }
 
-fn claims(more: Value) -> Value {
+fn claims(more: &Value) -> Value {
     let mut claims = json!({
         "sub": "ann", "aud": "wharf", "iss": "us", "exp": in_seconds(600),
         "wharf": {"subscribe": ["rooms.*"], "publish": ["rooms.lobby"], "presence": ["rooms.*"]},
@@ -44,7 +44,7 @@ fn claims(more: Value) -> Value {
 }
 
 fn ann() -> String {
-    token(&claims(json!({})))
+    token(&claims(&json!({})))
 }
 
 #[tokio::test]
@@ -77,29 +77,29 @@ async fn a_token_counts_in_the_header_in_a_subprotocol_and_in_a_cookie() {
 #[tokio::test]
 async fn a_token_that_says_something_else_does_not_count() {
     let serving = with_secret("wrong.toml");
-    let mut other = claims(json!({}));
+    let mut other = claims(&json!({}));
     other.as_object_mut().expect("it is an object").remove("exp");
-    let without_signature = signed(&claims(json!({})), "none", |_| Vec::new());
+    let without_signature = signed(&claims(&json!({})), "none", |_| Vec::new());
     for (token, reason) in [
-        (token(&claims(json!({"exp": in_seconds(-60)}))), "the token has expired"),
-        (token(&claims(json!({"nbf": in_seconds(60)}))), "the token is not valid yet"),
-        (token(&claims(json!({"aud": "other"}))), "the token is for another audience"),
-        (token(&claims(json!({"iss": "them"}))), "the token is of another issuer"),
+        (token(&claims(&json!({"exp": in_seconds(-60)}))), "the token has expired"),
+        (token(&claims(&json!({"nbf": in_seconds(60)}))), "the token is not valid yet"),
+        (token(&claims(&json!({"aud": "other"}))), "the token is for another audience"),
+        (token(&claims(&json!({"iss": "them"}))), "the token is of another issuer"),
         (
-            token(&claims(json!({"sub": ""}))),
+            token(&claims(&json!({"sub": ""}))),
             "the token is no JSON Web Token with the claims that are needed",
         ),
         (
-            token(&claims(json!({"wharf": {"publish": ["a..b"]}}))),
+            token(&claims(&json!({"wharf": {"publish": ["a..b"]}}))),
             "the token is no JSON Web Token with the claims that are needed",
         ),
         (token(&other), "the token is no JSON Web Token with the claims that are needed"),
         (
-            signed(&claims(json!({})), "HS256", |_| vec![0; 32]),
+            signed(&claims(&json!({})), "HS256", |_| vec![0; 32]),
             "the token is signed otherwise than is configured",
         ),
         (
-            signed(&claims(json!({})), "HS512", |_| vec![0; 64]),
+            signed(&claims(&json!({})), "HS512", |_| vec![0; 64]),
             "the token is signed otherwise than is configured",
         ),
         (without_signature, "the token is no JSON Web Token with the claims that are needed"),
@@ -132,14 +132,14 @@ async fn who_has_a_token_may_do_what_it_says_under_its_name_and_nothing_else() {
 #[tokio::test]
 async fn a_connection_whose_token_expires_is_closed_unless_it_is_renewed() {
     let serving = with_secret("expiry.toml");
-    let short = || token(&claims(json!({"exp": in_seconds(2)})));
+    let short = || token(&claims(&json!({"exp": in_seconds(2)})));
     let open = async || HubClient::with(request(&serving).protocol(format!("wharf.jwt.{}", short()))).await;
     let (mut renews, forgets) = (open().await, open().await);
     renews.subscribe("rooms.lobby").await;
     renews.subscribe("rooms.kitchen").await;
-    let bob = token(&claims(json!({"sub": "bob"})));
+    let bob = token(&claims(&json!({"sub": "bob"})));
     assert_eq!(renews.failure(json!({"type": "token", "token": bob})).await, "bad_token");
-    let narrower = claims(json!({"wharf": {"subscribe": ["rooms.lobby"]}}));
+    let narrower = claims(&json!({"wharf": {"subscribe": ["rooms.lobby"]}}));
     let renewed = renews.done(json!({"type": "token", "token": token(&narrower)})).await;
     assert!(renewed["expires_in"].as_u64().is_some_and(|seconds| seconds > 500), "{renewed}");
     assert_eq!(renews.next().await, json!({"type": "unsubscribed", "topic": "rooms.kitchen"}));

@@ -13,13 +13,13 @@ use wharf::{Client, ClientConfig, ConnectError, ConnectRequest, Connection, Endi
 
 use crate::serving::{Serving, serve};
 
-pub const PROTOCOL: &str = "wharf.json.v1";
+pub(crate) const PROTOCOL: &str = "wharf.json.v1";
 
 /// A secret of both sides, as long as HS256 wants it.
-pub const SECRET: &str = "a secret that only tests may know";
+pub(crate) const SECRET: &str = "a secret that only tests may know";
 
 /// A server with this configuration file, on a port of its own.
-pub fn serving(name: &str, configuration: &str) -> Serving {
+pub(crate) fn serving(name: &str, configuration: &str) -> Serving {
     let config = crate::serving::file(name, &format!("listen = \"127.0.0.1:0\"\n{configuration}"));
     let mut command = serve();
     command.arg("--config").arg(config);
@@ -27,16 +27,16 @@ pub fn serving(name: &str, configuration: &str) -> Serving {
 }
 
 /// A request for the hub, without a subprotocol.
-pub fn request(serving: &Serving) -> ConnectRequest {
+pub(crate) fn request(serving: &Serving) -> ConnectRequest {
     ConnectRequest::new(format!("ws://{}/hub", serving.address)).expect("it is an address")
 }
 
-pub async fn connect(request: ConnectRequest) -> Result<Connection, ConnectError> {
+pub(crate) async fn connect(request: ConnectRequest) -> Result<Connection, ConnectError> {
     within(Client::new(ClientConfig::default()).expect("the defaults are valid").connect(request)).await
 }
 
 /// The status and the reason of a refusal.
-pub async fn refusal(request: ConnectRequest) -> (u16, String) {
+pub(crate) async fn refusal(request: ConnectRequest) -> (u16, String) {
     match connect(request).await {
         Err(ConnectError::HttpResponse(response)) => {
             let reason = response.headers().get("X-WebSocket-Reject-Reason");
@@ -47,24 +47,24 @@ pub async fn refusal(request: ConnectRequest) -> (u16, String) {
     }
 }
 
-pub async fn within<F: Future>(future: F) -> F::Output {
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     timeout(Duration::from_secs(20), future).await.expect("it comes soon")
 }
 
 /// A client that has been welcomed.
-pub struct HubClient {
-    pub connection: Connection,
-    pub welcome: Value,
+pub(crate) struct HubClient {
+    pub(crate) connection: Connection,
+    pub(crate) welcome: Value,
     last: u64,
 }
 
 impl HubClient {
-    pub async fn open(serving: &Serving) -> Self {
+    pub(crate) async fn open(serving: &Serving) -> Self {
         Self::with(request(serving)).await
     }
 
     /// With what else a request says.
-    pub async fn with(request: ConnectRequest) -> Self {
+    pub(crate) async fn with(request: ConnectRequest) -> Self {
         let connection = connect(request.protocol(PROTOCOL)).await.expect("it is accepted");
         assert_eq!(connection.protocol(), Some(PROTOCOL));
         let mut client = Self { connection, welcome: Value::Null, last: 0 };
@@ -73,12 +73,12 @@ impl HubClient {
         client
     }
 
-    pub async fn send(&self, text: impl Into<Message>) {
+    pub(crate) async fn send(&self, text: impl Into<Message>) {
         self.connection.send(text).await.expect("it is open");
     }
 
     /// Sends a request with the next number.
-    pub async fn ask(&mut self, mut request: Value) -> u64 {
+    pub(crate) async fn ask(&mut self, mut request: Value) -> u64 {
         self.last += 1;
         request["id"] = self.last.into();
         self.send(request.to_string()).await;
@@ -86,7 +86,7 @@ impl HubClient {
     }
 
     /// The next message.
-    pub async fn next(&mut self) -> Value {
+    pub(crate) async fn next(&mut self) -> Value {
         match within(self.connection.recv()).await {
             Some(Message::Text(text)) => serde_json::from_str(&text).expect("it is JSON"),
             other => panic!("it is text, not {other:?}"),
@@ -94,37 +94,37 @@ impl HubClient {
     }
 
     /// The answer to a request, which is the next message.
-    pub async fn answer(&mut self, request: Value) -> Value {
+    pub(crate) async fn answer(&mut self, request: Value) -> Value {
         let id = self.ask(request).await;
         let answer = self.next().await;
         assert_eq!(answer["id"], id, "{answer}");
         answer
     }
 
-    pub async fn done(&mut self, request: Value) -> Value {
+    pub(crate) async fn done(&mut self, request: Value) -> Value {
         let answer = self.answer(request).await;
         assert_eq!(answer["type"], "ok", "{answer}");
         answer
     }
 
     /// Why a request failed: its code.
-    pub async fn failure(&mut self, request: Value) -> String {
+    pub(crate) async fn failure(&mut self, request: Value) -> String {
         let answer = self.answer(request).await;
         assert_eq!(answer["type"], "error", "{answer}");
         assert!(answer["message"].as_str().is_some_and(|message| !message.is_empty()), "{answer}");
         answer["code"].as_str().expect("it is text").to_owned()
     }
 
-    pub async fn subscribe(&mut self, topic: &str) -> Value {
+    pub(crate) async fn subscribe(&mut self, topic: &str) -> Value {
         self.done(json!({"type": "subscribe", "topic": topic})).await
     }
 
-    pub async fn publish(&mut self, topic: &str, data: Value) -> Value {
+    pub(crate) async fn publish(&mut self, topic: &str, data: Value) -> Value {
         self.done(json!({"type": "publish", "topic": topic, "data": data})).await
     }
 
     /// With which code and reason it is closed.
-    pub async fn close(&self) -> (u16, String) {
+    pub(crate) async fn close(&self) -> (u16, String) {
         match within(self.connection.closed()).await {
             Ending::Clean { close, .. } => (close.code().get(), close.reason().to_owned()),
             other => panic!("it is closed, not {other:?}"),
@@ -133,14 +133,14 @@ impl HubClient {
 }
 
 /// A JSON Web Token with these claims, signed with HS256.
-pub fn token(claims: &Value) -> String {
+pub(crate) fn token(claims: &Value) -> String {
     signed(claims, "HS256", |message| {
         hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), message).as_ref().to_vec()
     })
 }
 
 /// One signed in some other way.
-pub fn signed(claims: &Value, algorithm: &str, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
+pub(crate) fn signed(claims: &Value, algorithm: &str, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
     let header = json!({"alg": algorithm, "typ": "JWT"});
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let message = format!("{}.{}", part(&header), part(claims));
@@ -149,34 +149,33 @@ pub fn signed(claims: &Value, algorithm: &str, sign: impl Fn(&[u8]) -> Vec<u8>) 
 }
 
 /// So many seconds from now, as tokens say it.
-pub fn in_seconds(seconds: i64) -> i64 {
+pub(crate) fn in_seconds(seconds: i64) -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970");
     i64::try_from(now.as_secs()).expect("it is a while until then") + seconds
 }
 
 /// An answer of HTTP: status, head, and body.
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).expect("it is JSON")
     }
 }
 
 /// Asks by HTTP: `POST /topics/a`, further header lines, and a body.
-pub fn http(serving: &Serving, target: &str, lines: &[&str], body: &[u8]) -> Answer {
+pub(crate) fn http(serving: &Serving, target: &str, lines: &[&str], body: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(&serving.address).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a live socket");
-    let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
-    let head = format!(
-        "{target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n{lines}\r\n",
-        serving.address,
-        body.len()
-    );
+    let host = format!("Host: {}", serving.address);
+    let length = format!("Content-Length: {}", body.len());
+    let line = format!("{target} HTTP/1.1");
+    let own = [&*line, &*host, &*length, "Connection: close"];
+    let head = [&own, lines, &["\r\n"]].concat().join("\r\n");
     // A server that has answered already reads no more.
     let _ = stream.write_all(&[head.as_bytes(), body].concat());
     let mut answer = Vec::new();

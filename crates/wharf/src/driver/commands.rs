@@ -46,7 +46,7 @@ impl<S: Transport> Driver<S> {
     /// Sends messages of a topic.
     fn deliver(&mut self, delivery: &Delivery) -> Result<(), CommandError> {
         let mut sent = Ok(());
-        delivery.parts(|part| sent = sent.and(send_part(&mut self.core, part, &mut self.output)));
+        delivery.parts(|part| sent = sent.and_then(|()| send_part(&mut self.core, part, &mut self.output)));
         if sent.is_err() {
             delivery.discard();
         }
@@ -59,7 +59,7 @@ impl<S: Transport> Driver<S> {
         let hub = connection.shared.outbox.options().hub.as_ref();
         let missed = |topic: &Topic, count| hub?.missed(topic, count);
         let mut sent = Ok(());
-        taken.send(missed, |part| sent = sent.and(send_part(core, part, output)));
+        taken.send(missed, |part| sent = sent.and_then(|()| send_part(core, part, output)));
         if sent.is_err() {
             taken.discard();
         }

@@ -230,7 +230,8 @@ impl Backlog {
 
     /// Leaves no empty places at the front, and not more of them than others.
     fn tidy(&mut self) {
-        while self.entries.pop_front_if(|entry| entry.is_none()).is_some() {
+        while let Some(None) = self.entries.front() {
+            self.entries.pop_front();
             self.left += 1;
             self.empty -= 1;
         }

@@ -140,7 +140,7 @@ impl HubBuilder {
     /// [`HubError`]: an option without meaning, or no runtime.
     pub fn build(self) -> Result<Hub, HubError> {
         self.validate()?;
-        Hub::from_builder(self)
+        Ok(Hub::made_of(self))
     }
 
     fn validate(&self) -> Result<(), HubError> {

@@ -40,7 +40,9 @@ impl Delivery {
             (_, [issue]) => Frames::One(issue.frames(class)),
             (_, issues) => {
                 let mut frames = PreparedMessages::default();
-                issues.iter().for_each(|issue| frames.push(&issue.frames(class)));
+                for issue in issues {
+                    frames.push(&issue.frames(class));
+                }
                 Frames::Many(frames)
             }
         };

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -115,7 +114,10 @@ impl State {
     /// Forgets histories of which nothing is kept any more, so that topics which nobody uses again take no memory.
     fn forget_some(&mut self, now: Instant) {
         for _ in 0..LOOKS {
-            let Some((_, topic)) = self.looks.pop_front_if(|(at, _)| *at <= now) else { return };
+            if self.looks.front().is_none_or(|(at, _)| *at > now) {
+                return;
+            }
+            let Some((_, topic)) = self.looks.pop_front() else { return };
             let Some(log) = self.by_topic.get(&topic) else { continue };
             if log.ends_unless_kept(now) {
                 self.by_topic.remove(&topic);
@@ -184,9 +186,11 @@ impl LogState {
         let excess = self.kept.len().saturating_sub(options.max_messages);
         self.kept.drain(..excess);
         let is_old = |came: Instant| now.saturating_duration_since(came) > options.max_age;
-        while self.kept.pop_front_if(|(came, _)| is_old(*came)).is_some() {}
-        if self.kept.is_empty() && options.max_age > Duration::ZERO {
-            self.kept.shrink_to_fit();
+        while self.kept.front().is_some_and(|(came, _)| is_old(*came)) {
+            self.kept.pop_front();
+        }
+        if self.kept.is_empty() {
+            self.kept = VecDeque::new();
         }
     }
 }

@@ -80,7 +80,7 @@ use self::counters::Counters;
 use self::history::Logs;
 use self::issue::Issue;
 use self::link::Link;
-use self::presences::Presences;
+use self::presences::{Change, Presences};
 use self::rules::{Rule, Rules};
 use self::shard::{Job, Start, Subscription, recovery_of};
 use self::shards::Shards;
@@ -119,10 +119,6 @@ impl Hub {
     /// A hub with other options.
     pub fn builder() -> HubBuilder {
         HubBuilder::new()
-    }
-
-    fn from_builder(builder: HubBuilder) -> Result<Self, HubError> {
-        Ok(Self::made_of(builder))
     }
 
     fn made_of(builder: HubBuilder) -> Self {
@@ -355,17 +351,23 @@ impl Inner {
         pattern.topic().is_some_and(|topic| self.rules.of(&topic).presence)
     }
 
-    /// Somebody of this name has come or gone, with one connection.
-    fn present(&self, pattern: &TopicPattern, member: &Arc<str>, change: PresenceChange) {
+    /// A connection has come or gone, of this name, if it has one; of a topic that keeps it.
+    fn present(&self, pattern: &TopicPattern, member: Option<Arc<str>>, kind: PresenceChange) {
         let Some(topic) = pattern.topic() else { return };
-        if self.presences.change(&topic, Some(member), change) {
-            self.tell_presence(PresenceEvent { topic, member: member.clone(), change });
+        let change = Change { topic, member, kind };
+        let pass_on = |number| {
+            if let Some(link) = &self.link {
+                link.presence_changed(number, change.clone());
+            }
+        };
+        if let Some(event) = self.presences.changed_here(&change, pass_on) {
+            self.tell_presence(event);
         }
     }
 
-    fn present_unnamed(&self, pattern: &TopicPattern, change: PresenceChange) {
-        if let Some(topic) = pattern.topic() {
-            self.presences.change(&topic, None, change);
+    fn tell_presences(&self, events: impl IntoIterator<Item = PresenceEvent>) {
+        for event in events {
+            self.tell_presence(event);
         }
     }
 

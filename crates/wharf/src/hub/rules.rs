@@ -29,6 +29,11 @@ impl Rules {
         Self { by_pattern, other: Arc::default() }
     }
 
+    /// Whether it is kept of any topic who has subscribed.
+    pub(super) fn keep_presence(&self) -> bool {
+        self.by_pattern.iter().any(|(_, rule)| rule.presence)
+    }
+
     /// What holds for this topic: the first pattern that matches it says.
     pub(super) fn of(&self, topic: &Topic) -> &Arc<Rule> {
         let matching = self.by_pattern.iter().find(|(pattern, _)| pattern.matches(topic));

@@ -26,8 +26,6 @@ pub(super) struct Shards {
 #[derive(Debug, Default)]
 struct Slots {
     shards: Vec<(Id, Arc<ShardHandle>)>,
-    /// Spreads connections among the shards of a runtime that has several.
-    turns: usize,
     all: Arc<[Arc<ShardHandle>]>,
 }
 
@@ -36,6 +34,17 @@ struct Seen {
     hub: u64,
     version: u64,
     all: Arc<[Arc<ShardHandle>]>,
+}
+
+/// The homes that a thread gave connections last.
+struct Homes {
+    hub: u64,
+    runtime: Id,
+    /// Those of the runtime, of which there is at least one.
+    places: Box<[Home]>,
+    first: Weak<ShardHandle>,
+    /// Spreads connections among them.
+    turns: usize,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -50,7 +59,22 @@ impl Default for Shards {
 impl Shards {
     /// The home of a connection that lives on the runtime that this is called on. Its shard is started, if it has none.
     pub(super) fn home(&self, hub: &Weak<Inner>, counters: &Arc<Counters>) -> Home {
+        thread_local! {
+            static LAST: RefCell<Option<Homes>> = const { RefCell::new(None) };
+        }
         let runtime = Handle::current();
+        LAST.with_borrow_mut(|last| {
+            let is_known =
+                |last: &&mut Homes| last.hub == self.id && last.runtime == runtime.id() && last.are_alive();
+            match last.as_mut().filter(is_known) {
+                Some(homes) => homes.next(),
+                None => last.insert(self.homes_on(&runtime, hub, counters)).next(),
+            }
+        })
+    }
+
+    /// The homes on a runtime.
+    fn homes_on(&self, runtime: &Handle, hub: &Weak<Inner>, counters: &Arc<Counters>) -> Homes {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let mut own = slots.of(runtime.id());
         if own.is_empty() {
@@ -65,8 +89,8 @@ impl Shards {
             slots.all = slots.shards.iter().map(|(_, shard)| shard.clone()).collect();
             self.version.fetch_add(1, Ordering::Release);
         }
-        slots.turns = slots.turns.wrapping_add(1);
-        own[slots.turns % own.len()]
+        let first = Arc::downgrade(&slots.shards[usize::from(own[0].0)].1);
+        Homes { hub: self.id, runtime: runtime.id(), places: own.into(), first, turns: 0 }
     }
 
     /// The shard of a connection that lives there.
@@ -92,6 +116,18 @@ impl Shards {
             }
         });
         work(&all)
+    }
+}
+
+impl Homes {
+    /// Whether their runtime has not ended: another may have its number.
+    fn are_alive(&self) -> bool {
+        self.first.upgrade().is_some_and(|shard| !shard.is_over())
+    }
+
+    fn next(&mut self) -> Home {
+        self.turns = self.turns.wrapping_add(1);
+        self.places[self.turns % self.places.len()]
     }
 }
 

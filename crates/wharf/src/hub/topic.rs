@@ -253,11 +253,9 @@ macro_rules! text {
             }
         }
 
-        impl TryFrom<&$name> for $name {
-            type Error = Infallible;
-
-            fn try_from(other: &$name) -> Result<Self, Infallible> {
-                Ok(other.clone())
+        impl From<&$name> for $name {
+            fn from(other: &$name) -> Self {
+                other.clone()
             }
         }
 

@@ -356,3 +356,71 @@ async fn what_was_subscribed_to_while_the_broker_was_away_comes_when_it_is_back(
     assert_eq!(client.frame().await, text("x"));
     assert_eq!(kept.frame().await, text("1:y"));
 }
+
+fn names(node: &Node) -> Vec<String> {
+    let presence = node.site.server.hub().presence(&crate::topic("rooms.a"));
+    presence.members.iter().map(|member| format!("{} {}", member.name, member.connections)).collect()
+}
+
+fn hub_with_presence() -> HubBuilder {
+    hub().topics("rooms.*", TopicOptions::default().presence(true)).unwrap()
+}
+
+async fn join(node: &Node, name: &str) -> (Client, Connection) {
+    let (client, connection) = node.site.pair().await;
+    let subscribe = Subscribe::new("rooms.a").unwrap().member(name);
+    within(connection.subscribe_with(subscribe).unwrap()).await.unwrap();
+    (client, connection)
+}
+
+#[tokio::test]
+async fn it_is_known_on_every_node_who_has_subscribed_on_any() {
+    let bus = Bus::default();
+    let one = Node::of(&bus, hub_with_presence(), false).await;
+    let (_ann, ann) = join(&one, "ann").await;
+    // One that comes later asks, and is told.
+    let other = Node::of(&bus, hub_with_presence(), false).await;
+    until(|| names(&other) == ["ann 1"]).await;
+    let (mut watcher, _watcher) = other.subscriber("$presence.rooms.a").await;
+    let (bob_client, _bob) = join(&one, "bob").await;
+    assert_eq!(watcher.frame().await, text("bob joined rooms.a"));
+    let (_ann_there, _connection) = join(&other, "ann").await;
+    ann.unsubscribe("rooms.a").unwrap();
+    leave(&one.site, bob_client).await;
+    assert_eq!(watcher.frame().await, text("bob left rooms.a"), "ann is still at the other node");
+    for node in [&one, &other] {
+        until(|| names(node) == ["ann 1"]).await;
+    }
+}
+
+#[tokio::test]
+async fn who_came_and_went_while_a_node_was_cut_off_is_known_when_it_is_back() {
+    let bus = Bus::default();
+    let one = Node::of(&bus, hub_with_presence(), false).await;
+    let other = Node::of(&bus, hub_with_presence(), false).await;
+    let (_ann, ann) = join(&one, "ann").await;
+    until(|| names(&other) == ["ann 1"]).await;
+    one.cut().await;
+    let (_bob, _connection) = join(&one, "bob").await;
+    ann.unsubscribe("rooms.a").unwrap();
+    let (_carl, _connection) = join(&other, "carl").await;
+    one.heal().await;
+    for node in [&one, &other] {
+        until(|| names(node) == ["bob 1", "carl 1"]).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_of_a_node_that_is_silent_have_left() {
+    let bus = Bus::default();
+    let one = Node::of(&bus, hub_with_presence(), false).await;
+    let other = Node::of(&bus, hub_with_presence(), false).await;
+    let (_ann, _connection) = join(&one, "ann").await;
+    until(|| names(&other) == ["ann 1"]).await;
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_eq!(names(&other), ["ann 1"], "its node says that it is there");
+    one.cut().await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(names(&other), Vec::<String>::new());
+    assert_eq!(names(&one), ["ann 1"]);
+}

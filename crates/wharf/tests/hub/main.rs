@@ -4,6 +4,8 @@
 mod support;
 
 mod broker;
+#[cfg(feature = "deflate")]
+mod compression;
 mod history;
 mod memory_broker;
 mod presence;
@@ -31,7 +33,7 @@ async fn site_of(hub: HubBuilder) -> Site {
 
 async fn site_with(hub: Hub) -> Site {
     let http = HttpServer::bind("127.0.0.1:0").await.unwrap();
-    let server = Server::with_hub(ServerConfig::default(), hub);
+    let server = Server::with_hub(ServerConfig::default().keepalive(false), hub);
     server.mount([&http]).unwrap();
     Site::of(http, server)
 }

@@ -128,7 +128,9 @@ impl HubOptions {
     pub(in crate::serve) fn builder(&self) -> Result<HubBuilder, String> {
         let mut builder = Hub::builder();
         for topics in &self.topics {
-            builder = builder.topics(topics.pattern.as_str(), topics.options()?).map_err(in_words)?;
+            builder = builder
+                .topics(topics.pattern.as_str(), topics.options()?)
+                .map_err(|error| in_words(&error))?;
         }
         if let Some(slow_consumer) = &self.slow_consumer {
             builder = builder.slow_consumer(slow_consumer.meant()?);
@@ -151,7 +153,7 @@ impl HubOptions {
 }
 
 /// An error of the library's, as one of the file's table.
-pub(in crate::serve) fn in_words(error: HubError) -> String {
+pub(in crate::serve) fn in_words(error: &HubError) -> String {
     format!("in the table hub, {error}")
 }
 

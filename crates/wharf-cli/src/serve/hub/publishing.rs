@@ -114,8 +114,8 @@ impl Publishing {
         topic: &str,
         body: B,
     ) -> Result<Response<Full<Bytes>>, Failure> {
-        allow_only(head, Method::POST)?;
-        let topic = self.topic(topic)?;
+        allow_only(head, &Method::POST)?;
+        let topic = Self::topic(topic)?;
         let grant = self.access.of_request(&head.headers, &head.uri)?;
         self.permit(head, grant.permissions.may_publish(&topic), "publish on", &topic)?;
         let kind = Kind::of(&head.headers)?;
@@ -135,8 +135,8 @@ impl Publishing {
     }
 
     fn presence(&self, head: &Parts, topic: &str) -> Result<Response<Full<Bytes>>, Failure> {
-        allow_only(head, Method::GET)?;
-        let topic = self.topic(topic)?;
+        allow_only(head, &Method::GET)?;
+        let topic = Self::topic(topic)?;
         let grant = self.access.of_request(&head.headers, &head.uri)?;
         self.permit(head, grant.permissions.may_ask_who_is_there(&topic), "ask who is at", &topic)?;
         if !self.hub.topic_options(&topic).presence {
@@ -160,7 +160,7 @@ impl Publishing {
         Err(Failure::shared(StatusCode::FORBIDDEN, Code::NotPermitted, message))
     }
 
-    fn topic(&self, segment: &str) -> Result<Topic, Failure> {
+    fn topic(segment: &str) -> Result<Topic, Failure> {
         let bad = |message| Failure::shared(StatusCode::BAD_REQUEST, Code::BadRequest, message);
         let name = percent_decode_str(segment).decode_utf8();
         let name = name.map_err(|_| bad("the name of a topic is UTF-8".to_owned()))?;
@@ -249,8 +249,8 @@ fn key(query: Option<&str>) -> Option<String> {
     Some(percent_decode_str(key).decode_utf8_lossy().into_owned())
 }
 
-fn allow_only(head: &Parts, method: Method) -> Result<(), Failure> {
-    if head.method == method {
+fn allow_only(head: &Parts, method: &Method) -> Result<(), Failure> {
+    if head.method == *method {
         return Ok(());
     }
     let message = format!("only {method} is served here");

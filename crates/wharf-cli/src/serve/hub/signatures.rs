@@ -16,6 +16,7 @@ pub(super) static RING: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(),
 };
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "it is how the crate calls it")]
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
     let key = key.try_get_as_bytes()?;
     Ok(match algorithm {

@@ -67,7 +67,9 @@ impl Interests {
     /// Gives up what nobody has wanted for long enough: what the broker is to bring no longer.
     pub(super) fn give_up(&mut self, now: Instant) -> Vec<TopicPattern> {
         let mut given_up = Vec::new();
-        while let Some((_, pattern)) = self.lingering.pop_front_if(|(at, _)| *at <= now) {
+        while self.next().is_some_and(|at| at <= now)
+            && let Some((_, pattern)) = self.lingering.pop_front()
+        {
             // Wanted again meanwhile, or given up for an earlier time.
             if self.by_pattern.get(&pattern).is_some_and(|interested| interested.shards == 0)
                 && !self.lingering.iter().any(|(_, other)| *other == pattern)

@@ -3,6 +3,7 @@
 mod arrivals;
 mod interests;
 mod outgoing;
+mod presence;
 mod sequences;
 mod task;
 
@@ -17,6 +18,7 @@ use self::arrivals::Arrivals;
 use self::task::Task;
 use super::broker::{Arrived, Broker, BrokerHealth};
 use super::issue::Issue;
+use super::presences::Change;
 use super::publication::Outcome;
 use super::rules::Rule;
 use super::subscribe::{Answer, Since};
@@ -38,6 +40,8 @@ enum Request {
     Want(Wanted, Arc<Shared>, Answer),
     WantNoLonger(TopicPattern),
     Arrived(Arrived),
+    /// The change of this number, here.
+    PresenceChanged(u64, Change),
 }
 
 /// A message for other nodes.
@@ -56,8 +60,16 @@ pub(super) struct Wanted {
     pub(super) pattern: TopicPattern,
     /// Nobody of its shard had subscribed to it.
     pub(super) is_first: bool,
-    /// It is a topic with a history, of which the subscriber is to know the position, and perhaps what it has missed.
-    pub(super) recovery: Option<Option<Since>>,
+    pub(super) beginning: Beginning,
+}
+
+/// What a subscriber gets first.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Beginning {
+    /// What comes next.
+    Live,
+    /// Nothing, until it is read where the history stands, and what there was since then, if that is asked for.
+    Held { since: Option<Since> },
 }
 
 /// How many messages with a history may be on their way to a hub that has not come to them.
@@ -134,6 +146,10 @@ impl Link {
         self.request(Request::WantNoLonger(pattern));
     }
 
+    pub(super) fn presence_changed(&self, number: u64, change: Change) {
+        self.request(Request::PresenceChanged(number, change));
+    }
+
     pub(super) fn health(&self) -> BrokerHealth {
         self.health.borrow().clone()
     }
@@ -182,7 +198,8 @@ impl FromBroker {
 
     pub(super) async fn arrived(&self, arrived: Arrived) {
         let Some(hub) = self.hub.upgrade() else { return };
-        if arrived.publication.position.is_some() {
+        // What is put in order, or what nodes say to each other.
+        if arrived.publication.position.is_some() || arrived.publication.topic.as_str() == presence::TOPIC {
             drop(hub);
             // The task puts them in order, and gives the room back.
             if let Ok(room) = self.room.acquire().await {

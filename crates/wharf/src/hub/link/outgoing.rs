@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::oneshot;
 
 use super::ToPublish;
 use crate::hub::broker::{Broker, BrokerError, Outgoing, PublicationId};
-use crate::hub::{Position, PublishError, Published};
+use crate::hub::{Position, Publication, PublishError, Published};
 
 /// Messages that the broker has not acknowledged.
 pub(super) struct Queue {
@@ -30,7 +31,7 @@ pub(super) struct Queue {
 /// A message, and who waits for it.
 struct Waiting {
     outgoing: Outgoing,
-    answer: tokio::sync::oneshot::Sender<Result<Published, PublishError>>,
+    answer: oneshot::Sender<Result<Published, PublishError>>,
 }
 
 /// What the broker said of a message.
@@ -56,6 +57,20 @@ impl Queue {
         let outgoing = Outgoing { publication, id, history: rule.history };
         self.queued.push_back(Waiting { outgoing, answer });
         self.last
+    }
+
+    /// Takes in what this node says to others, of which nobody waits to hear.
+    pub(super) fn push_said(&mut self, publication: Publication) {
+        self.last += 1;
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        let id = PublicationId { node: self.node, number: self.last };
+        let outgoing = Outgoing { publication, id, history: None };
+        self.queued.push_back(Waiting { outgoing, answer: oneshot::channel().0 });
+    }
+
+    /// Whether so much waits that what others will ask for again need not.
+    pub(super) fn is_busy(&self) -> bool {
+        self.queued.len() >= HANDED_OVER
     }
 
     /// Whether there is a message to hand over. What may be lost goes first, when it is known of all what became of them.

@@ -14,8 +14,11 @@ use tokio::time::{Instant, sleep_until};
 use super::arrivals::Arrivals;
 use super::interests::Interests;
 use super::outgoing::Queue;
+use super::presence::{self, HEARTBEAT, Heard, Others, Said};
 use super::sequences::{Filled, Next, Sequences};
-use super::{FromBroker, Request, ToPublish, Wanted, deliver_to_all_but, issue_when_there_is_room};
+use super::{
+    Beginning, FromBroker, Request, ToPublish, Wanted, deliver_to_all_but, issue_when_there_is_room,
+};
 use crate::hub::broker::{
     Arrived, Broker, BrokerError, BrokerHealth, HistoryRequest, Incoming, Interest, PublicationId,
 };
@@ -43,6 +46,10 @@ pub(super) struct Task {
     /// Messages of this node that are to be known when they come back.
     own: VecDeque<(u64, Own)>,
     reading: FuturesUnordered<BoxFuture<'static, Reading>>,
+    /// What is known of who has subscribed at other nodes.
+    others: Others,
+    /// When this node says next that it is there, where it is kept who has subscribed.
+    heartbeat: Option<Instant>,
     node: u64,
 }
 
@@ -99,6 +106,8 @@ impl Task {
             room: room.clone(),
             own: VecDeque::new(),
             reading: FuturesUnordered::new(),
+            others: Others::default(),
+            heartbeat: None,
             node: *node,
         }
     }
@@ -111,7 +120,7 @@ impl Task {
         self.broker.start(Incoming(from_broker));
         loop {
             let may_hand_over = self.is_connected && self.pause.is_none() && self.queue.has_next();
-            let pause = self.pause;
+            let (pause, heartbeat) = (self.pause, self.heartbeat);
             let linger = self.interests.next().filter(|_| self.is_connected);
             tokio::select! {
                 request = requests.recv() => match request {
@@ -137,6 +146,7 @@ impl Task {
                 }
                 () = until(pause) => self.pause = None,
                 () = until(linger) => self.give_up().await,
+                () = until(heartbeat) => self.beat(),
             }
         }
     }
@@ -148,8 +158,77 @@ impl Task {
             Request::WantNoLonger(pattern) => self.interests.want_no_longer(pattern, Instant::now()),
             Request::Arrived(arrived) => {
                 self.room.add_permits(1);
-                self.arrived(arrived).await;
+                if arrived.publication.topic.as_str() == presence::TOPIC {
+                    self.heard(&arrived).await;
+                } else {
+                    self.arrived(arrived).await;
+                }
             }
+            Request::PresenceChanged(number, change) => self.say(&Said::Changed(number, change)),
+        }
+    }
+
+    /// Asks other nodes who has subscribed there, and says who has here.
+    async fn meet(&mut self) {
+        let Some(hub) = self.hub.upgrade() else { return };
+        if !hub.rules.keep_presence() {
+            return;
+        }
+        let Ok(topic) = TopicPattern::new(presence::TOPIC) else { return };
+        if self.heartbeat.is_none() && self.subscribe(&topic).await.is_err() {
+            return;
+        }
+        self.heartbeat = Some(Instant::now() + HEARTBEAT);
+        self.say(&Said::Ask { node: 0 });
+        self.say_all(&hub);
+    }
+
+    fn beat(&mut self) {
+        let Some(hub) = self.hub.upgrade() else { return };
+        let now = Instant::now();
+        self.heartbeat = Some(now + HEARTBEAT);
+        let (changes, _) = hub.presences.here();
+        self.say(&Said::Here { changes });
+        for node in self.others.forget_silent(now) {
+            hub.tell_presences(hub.presences.replace(node, None));
+        }
+    }
+
+    fn say_all(&mut self, hub: &Inner) {
+        let (changes, entries) = hub.presences.here();
+        for part in Said::all(changes, entries) {
+            self.say(&part);
+        }
+    }
+
+    /// Says something to all other nodes, if they can be reached: who could not be will ask.
+    fn say(&mut self, said: &Said) {
+        if self.is_connected
+            && !self.queue.is_busy()
+            && let Ok(topic) = Topic::new(presence::TOPIC)
+        {
+            self.queue.push_said(Publication::new(topic, said.to_bytes()));
+        }
+    }
+
+    /// Another node has said something.
+    async fn heard(&mut self, arrived: &Arrived) {
+        let Some((hub, id)) = self.hub.upgrade().zip(arrived.id) else { return };
+        let Some(said) = Said::read(arrived.publication.message.as_bytes()) else { return };
+        if id.node == self.node || !self.arrivals.is_first(arrived) {
+            return;
+        }
+        match self.others.hear(self.node, id.node, said, Instant::now()) {
+            Heard::Nothing => {}
+            Heard::Apply(change) => {
+                let event = hub.presences.changed_elsewhere(id.node, &change);
+                hub.tell_presences(event);
+            }
+            Heard::Replace(entries) => {
+                hub.tell_presences(hub.presences.replace(id.node, Some(&entries)));
+            }
+            Heard::Ask => self.say(&Said::Ask { node: id.node }),
+            Heard::Answer => self.say_all(&hub),
         }
     }
 
@@ -167,7 +246,7 @@ impl Task {
     }
 
     async fn want(&mut self, wanted: Wanted, connection: Arc<Shared>, answer: Answer) {
-        let Wanted { pattern, is_first, recovery } = wanted;
+        let Wanted { pattern, is_first, beginning } = wanted;
         let topic = pattern.topic();
         let history = topic.as_ref().and_then(|topic| self.history_of(topic));
         if let Some(topic) = topic.as_ref().filter(|_| history.is_some()) {
@@ -177,10 +256,10 @@ impl Task {
             // What other nodes have comes late where it fails now: it is asked for again when the broker is back.
             let _ = self.subscribe(&pattern).await;
         }
-        let Some((topic, since)) = topic.zip(recovery) else {
+        let Beginning::Held { since } = beginning else {
             return self.begun(connection, pattern, answer);
         };
-        let Some(history) = history else { return };
+        let Some((topic, history)) = topic.zip(history) else { return };
         self.read_history(
             topic,
             history,
@@ -233,6 +312,7 @@ impl Task {
         for (topic, after) in self.sequences.begin_to_fill() {
             self.fill_gap(topic, after);
         }
+        self.meet().await;
     }
 
     /// A message of a topic with a history has come.
@@ -308,7 +388,7 @@ impl Task {
             (Purpose::FillGap { .. }, Ok(read)) => self.fill(topic, read).await,
             (Purpose::FillGap { .. }, Err(_)) => self.sequences.not_filled(&topic),
             (Purpose::Recover { connection, since, answer }, result) => {
-                self.recover(topic, connection, since, answer, result);
+                self.recover(&topic, connection, since, answer, result);
             }
         }
     }
@@ -335,7 +415,7 @@ impl Task {
     /// What a subscriber missed has been read, or was not.
     fn recover(
         &self,
-        topic: Topic,
+        topic: &Topic,
         connection: Arc<Shared>,
         since: Option<Since>,
         answer: Answer,
@@ -347,7 +427,7 @@ impl Task {
         let recovered = match result {
             Ok(read) => {
                 let position = read.position();
-                let repeats = self.sequences.is_behind(&topic, position);
+                let repeats = self.sequences.is_behind(topic, position);
                 let is_recovered = since.is_some_and(|since| match since {
                     Since::Position(position) => read.reaches_back_to(position),
                     Since::Oldest => true,

@@ -18,7 +18,7 @@ use self::table::{Added, Place, Table};
 use super::counters::{Counters, add};
 use super::delivery::Delivery;
 use super::issue::{Class, Issue};
-use super::link::Wanted;
+use super::link::{Beginning, Wanted};
 use super::subscribe::{Answer, Since};
 use super::{
     Inner, Position, PresenceChange, Publication, Recovery, SubscribeError, Subscribed, TopicPattern,
@@ -313,20 +313,18 @@ impl Shard {
             return answer.tell(Err(SubscribeError::TooMany { limit: hub.max_subscriptions }));
         }
         let Added { topic, is_first } = self.table.subscribe(subscriber, &pattern);
-        if let Some(member) = member {
-            hub.present(&pattern, &member, PresenceChange::Joined);
-            self.members.insert((subscriber, topic), member);
-        } else if hub.keeps_presence(&pattern) {
-            hub.present_unnamed(&pattern, PresenceChange::Joined);
+        if hub.keeps_presence(&pattern) {
+            self.members.extend(member.clone().map(|member| ((subscriber, topic), member)));
+            hub.present(&pattern, member, PresenceChange::Joined);
         }
-        let wanted = |recovery| Wanted { pattern: pattern.clone(), is_first, recovery };
+        let wanted = |beginning| Wanted { pattern: pattern.clone(), is_first, beginning };
         match start {
             Start::Live => match &hub.link {
                 Some(link) => {
                     if answer.has_reply() {
                         self.hold((subscriber, topic));
                     }
-                    link.want(wanted(None), connection, answer);
+                    link.want(wanted(Beginning::Live), connection, answer);
                 }
                 None => {
                     self.tell(subscriber, &pattern, answer, Subscribed { position: None, recovery: None });
@@ -340,7 +338,7 @@ impl Shard {
             Start::AtBroker { since } => {
                 self.hold((subscriber, topic));
                 if let Some(link) = &hub.link {
-                    link.want(wanted(Some(since)), connection, answer);
+                    link.want(wanted(Beginning::Held { since }), connection, answer);
                 }
             }
         }
@@ -353,11 +351,11 @@ impl Shard {
     }
 
     /// A subscription is there: the connection is told, in its place among the messages, and so is who awaits it.
-    fn tell(&self, subscriber: Place, pattern: &TopicPattern, answer: Answer, subscribed: Subscribed) {
+    fn tell(&self, to: Place, pattern: &TopicPattern, answer: Answer, subscribed: Subscribed) {
         if let Some(message) = answer.reply(&subscribed) {
             let publication = Publication::new(pattern.as_if_topic(), message.clone());
             let issue = Issue::new(publication, Arc::default(), message, None);
-            self.send(subscriber, &[Arc::new(issue)], true);
+            self.send(to, &[Arc::new(issue)], true);
         }
         answer.tell(Ok(subscribed));
     }
@@ -442,10 +440,8 @@ impl Shard {
         self.catches_up_no_longer((subscriber, topic));
         let member = self.members.remove(&(subscriber, topic));
         let Some(hub) = self.hub.upgrade() else { return };
-        match member {
-            Some(member) => hub.present(pattern, &member, PresenceChange::Left),
-            None if hub.keeps_presence(pattern) => hub.present_unnamed(pattern, PresenceChange::Left),
-            None => {}
+        if hub.keeps_presence(pattern) {
+            hub.present(pattern, member, PresenceChange::Left);
         }
         if was_last && let Some(link) = &hub.link {
             link.want_no_longer(pattern.clone());
