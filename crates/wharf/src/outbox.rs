@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{Notify, oneshot};
 
 use crate::burst::Burst;
-use crate::error::{ControlError, SendFrameError, TrySendError};
+use crate::error::{ControlError, TrySendError};
 use crate::hub::{Backlog, Home};
 use crate::options::Options;
-use crate::proto::connection::{Config, Frame, FrameSequence, FramedMessages, RawFrame};
-use crate::proto::frame::Opcode;
+use crate::proto::connection::{Config, FrameSequence, FramedMessages};
 use crate::proto::message::MessageRef;
-use crate::proto::{Close, CloseCode, Message, ProtocolError};
+use crate::proto::{Close, CloseCode, Message};
 use crate::queue::{Command, PLACE, Queue};
 
 /// Below so many bytes of payload, a message is framed by whoever sends it, where nothing more than a header is to be put
@@ -181,101 +180,6 @@ impl Outbox {
         let mut state = self.lock();
         (state.phase == Phase::Open && state.admits(Turn::Message, self.limit()))
             .then(|| self.push(&mut state, command))
-    }
-
-    /// Queues a frame that breaks no rule: whether the driver is to be woken. A Close closes.
-    pub(crate) fn try_send_frame(&self, frame: Frame<'static>) -> Result<bool, SendFrameError> {
-        let opcode = frame.header.opcode;
-        if opcode.is_control() {
-            FrameSequence::default().check(&frame)?;
-        }
-        let mut state = self.lock();
-        if state.phase != Phase::Open {
-            return Err(SendFrameError::Closed(frame));
-        }
-        if opcode == Opcode::Close {
-            let close = Close::read(&frame.payload)?;
-            drop(state);
-            return Ok(self.close(close));
-        }
-        let was_unfinished = state.is_within_message();
-        let has_room = state.admits(turn_of(&frame), self.limit());
-        match &mut state.unfinished {
-            _ if opcode.is_control() => {}
-            Unfinished::Frames(sequence) if has_room => sequence.check(&frame)?,
-            Unfinished::Frames(sequence) => sequence.clone().check(&frame)?,
-            _ if opcode == Opcode::Continuation => return Err(ProtocolError::UnexpectedContinuation.into()),
-            _ => {}
-        }
-        if !has_room {
-            return Err(SendFrameError::Full(frame));
-        }
-        let wake = self.push(&mut state, Command::SendFrame(frame.into()));
-        self.message_may_have_ended(was_unfinished, state);
-        Ok(wake)
-    }
-
-    /// Queues a frame, whatever it is: whether the driver is to be woken.
-    pub(crate) fn try_send_raw_frame(&self, frame: RawFrame) -> Result<bool, SendFrameError<RawFrame>> {
-        let mut state = self.lock();
-        if state.phase != Phase::Open {
-            return Err(SendFrameError::Closed(frame));
-        }
-        if !state.admits(Turn::Any, self.limit()) {
-            return Err(SendFrameError::Full(frame));
-        }
-        let was_unfinished = state.is_within_message();
-        if let Unfinished::Frames(sequence) = &mut state.unfinished {
-            sequence.follow(&frame);
-        }
-        let wake = self.push(&mut state, Command::SendFrame(frame));
-        self.message_may_have_ended(was_unfinished, state);
-        Ok(wake)
-    }
-
-    /// Queues the next fragments of a writer's message, all of them or none: whether the driver is to be woken. With its
-    /// first ones the message `is_begun`.
-    pub(crate) fn try_send_part(
-        &self,
-        is_begun: bool,
-        fragments: &mut Vec<RawFrame>,
-    ) -> Result<bool, PartError> {
-        let mut state = self.lock();
-        if state.phase != Phase::Open {
-            return Err(PartError::Closed);
-        }
-        if !state.admits(turn_of_part(is_begun), self.limit()) {
-            return Err(PartError::Full);
-        }
-        let Some(last) = fragments.last() else { return Ok(false) };
-        state.unfinished =
-            if last.fin { Unfinished::Frames(FrameSequence::default()) } else { Unfinished::Writers };
-        let mut wake = false;
-        for fragment in fragments.drain(..) {
-            wake |= self.push(&mut state, Command::SendFrame(fragment));
-        }
-        self.message_may_have_ended(true, state);
-        Ok(wake)
-    }
-
-    /// Lets the handler send the frames of a message of its own: whether no other is unfinished, here or, by
-    /// `is_another_sent`, in the output. What is queued waits for it.
-    pub(crate) fn begin_handlers_message(&self, is_another_sent: bool) -> bool {
-        let mut state = self.lock();
-        let may_begin = !is_another_sent && !state.is_within_message();
-        if may_begin {
-            state.unfinished = Unfinished::Handlers;
-        }
-        may_begin || matches!(state.unfinished, Unfinished::Handlers)
-    }
-
-    /// The handler's message has ended: whether the driver is to be woken.
-    pub(crate) fn end_handlers_message(&self) -> bool {
-        let mut state = self.lock();
-        state.unfinished = Unfinished::Frames(FrameSequence::default());
-        let wake = !state.commands.is_empty() || self.resume_backlog(&state);
-        self.message_may_have_ended(true, state);
-        wake
     }
 
     /// Queues a control frame: whether the driver is to be woken.
@@ -617,24 +521,11 @@ fn framed_below(config: &Config) -> u16 {
     u16::try_from(one_frame).unwrap_or(u16::MAX).saturating_add(1).min(SHORT)
 }
 
-/// Why the fragments of a writer were not queued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PartError {
-    Full,
-    Closed,
-}
-
-pub(crate) const fn turn_of(frame: &Frame<'_>) -> Turn {
-    if frame.header.opcode.is_control() { Turn::Any } else { Turn::Frame }
-}
-
-pub(crate) const fn turn_of_part(is_begun: bool) -> Turn {
-    if is_begun { Turn::Any } else { Turn::Message }
-}
-
 mod deliveries;
+mod frames;
 
 pub(crate) use deliveries::Delivered;
+pub(crate) use frames::{PartError, turn_of, turn_of_part};
 
 #[cfg(test)]
 mod tests;

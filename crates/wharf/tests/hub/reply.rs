@@ -4,7 +4,7 @@ use std::future::{pending, ready};
 use std::sync::Arc;
 
 use crate::site_of;
-use crate::support::{Client, Site, text, within};
+use crate::support::{Client, text, within};
 use tokio::sync::Notify;
 use wharf::Connection;
 use wharf::hub::{

@@ -68,7 +68,7 @@ pub(super) struct Wanted {
 pub(super) enum Beginning {
     /// What comes next.
     Live,
-    /// Nothing, until it is read where the history stands, and what there was since then, if that is asked for.
+    /// Nothing, until it is read where the history stands, and what there was since this position, if there is one.
     Held { since: Option<Since> },
 }
 

@@ -3,7 +3,9 @@
 //! Nothing is locked to find who gets a message: a shard's tables are its task's own, and what other threads want of it comes
 //! as a [`Job`], in order.
 
+mod catching_up;
 mod classes;
+mod job;
 mod patterns;
 mod table;
 
@@ -13,66 +15,18 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::{Notify, mpsc};
 
+use self::catching_up::CatchingUp;
 use self::classes::Classes;
+pub(super) use self::job::{Job, Recovered, Start, Subscription};
 use self::table::{Added, Place, Table};
 use super::counters::{Counters, add};
 use super::delivery::Delivery;
 use super::issue::{Class, Issue};
 use super::link::{Beginning, Wanted};
-use super::subscribe::{Answer, Since};
-use super::{
-    Inner, Position, PresenceChange, Publication, Recovery, SubscribeError, Subscribed, TopicPattern,
-};
+use super::subscribe::Answer;
+use super::{Inner, PresenceChange, Publication, Recovery, SubscribeError, Subscribed, TopicPattern};
 use crate::outbox::Delivered;
 use crate::shared::Shared;
-
-/// What a shard is to do.
-#[derive(Debug)]
-pub(super) enum Job {
-    Publish(Arc<Issue>),
-    Subscribe(Box<Subscription>),
-    /// What a subscriber missed was read, and it is to get that, and then what was held meanwhile.
-    Recover(Box<Recovered>),
-    Unsubscribe(Arc<Shared>, TopicPattern),
-    /// The connection has ended.
-    Leave(Arc<Shared>),
-    /// How many have subscribed is asked for.
-    Count(TopicPattern, tokio::sync::oneshot::Sender<usize>),
-}
-
-/// A subscription that is to be made.
-#[derive(Debug)]
-pub(super) struct Subscription {
-    pub(super) connection: Arc<Shared>,
-    pub(super) pattern: TopicPattern,
-    pub(super) member: Option<Arc<str>>,
-    pub(super) start: Start,
-    pub(super) answer: Answer,
-}
-
-/// What a subscriber gets first.
-#[derive(Debug)]
-pub(super) enum Start {
-    /// What comes next.
-    Live,
-    /// What it has missed.
-    Here { subscribed: Subscribed, missed: Vec<Arc<Issue>> },
-    /// What the broker is asked for. Until it has come, what else comes is held.
-    AtBroker { since: Option<Since> },
-}
-
-/// What was read for a subscriber.
-#[derive(Debug)]
-pub(super) struct Recovered {
-    pub(super) connection: Arc<Shared>,
-    pub(super) pattern: TopicPattern,
-    pub(super) missed: Vec<Arc<Issue>>,
-    /// What was read may come again, live.
-    pub(super) repeats: bool,
-    /// With the position up to which it was read. Where it failed, the subscription ends.
-    pub(super) result: Result<Subscribed, SubscribeError>,
-    pub(super) answer: Answer,
-}
 
 /// Where a shard's jobs are sent to.
 #[derive(Debug)]
@@ -351,11 +305,11 @@ impl Shard {
     }
 
     /// A subscription is there: the connection is told, in its place among the messages, and so is who awaits it.
-    fn tell(&self, to: Place, pattern: &TopicPattern, answer: Answer, subscribed: Subscribed) {
+    fn tell(&self, subscriber: Place, pattern: &TopicPattern, answer: Answer, subscribed: Subscribed) {
         if let Some(message) = answer.reply(&subscribed) {
             let publication = Publication::new(pattern.as_if_topic(), message.clone());
             let issue = Issue::new(publication, Arc::default(), message, None);
-            self.send(to, &[Arc::new(issue)], true);
+            self.send(subscriber, &[Arc::new(issue)], true);
         }
         answer.tell(Ok(subscribed));
     }
@@ -455,34 +409,6 @@ impl Start {
         match self {
             Self::Here { subscribed, .. } => Subscribed { recovery: None, ..*subscribed },
             Self::Live | Self::AtBroker { .. } => Subscribed { position: None, recovery: None },
-        }
-    }
-}
-
-/// How a subscription that began with what was missed goes on.
-#[derive(Debug)]
-enum CatchingUp {
-    /// What was missed is being read, and what comes meanwhile waits for it.
-    Held(Vec<Arc<Issue>>),
-    /// All up to this position was sent, and may come again.
-    After(Position),
-}
-
-impl CatchingUp {
-    /// Takes in what comes live. `Some`: it has caught up, and these are to be delivered.
-    fn take_in(&mut self, issues: &[Arc<Issue>]) -> Option<Vec<Arc<Issue>>> {
-        match self {
-            Self::Held(held) => {
-                held.extend_from_slice(issues);
-                None
-            }
-            Self::After(read) => {
-                let is_new = |issue: &&Arc<Issue>| {
-                    issue.position.is_none_or(|own| own.epoch != read.epoch || own.offset > read.offset)
-                };
-                let new: Vec<_> = issues.iter().filter(is_new).cloned().collect();
-                (!new.is_empty()).then_some(new)
-            }
         }
     }
 }
