@@ -75,7 +75,8 @@ impl Settings {
             (Source::File, Some(file)) => file.blame(error.option.text(), &error.message),
             _ => error.message,
         })?;
-        let hub = said.hub.unwrap_or_default();
+        let broker = args.broker.clone().or(said.broker);
+        let hub = said.hub.unwrap_or_else(|| HubOptions::to_try(broker.is_some()));
         if hub.cookie.is_some() && server.allowed_origins.is_empty() {
             let message =
                 "a cookie is sent along by the pages of any site, so that hub.cookie needs allowed_origins";
@@ -91,7 +92,7 @@ impl Settings {
             workers: args.workers.or(said.workers),
             tls,
             hub,
-            broker: args.broker.clone().or(said.broker),
+            broker,
             server,
         })
     }

@@ -121,6 +121,17 @@ struct JwtFileOptions {
 }
 
 impl HubOptions {
+    /// Where no file has the table: all that there is to try. A broker need not keep histories, such as NATS without JetStream.
+    pub(in crate::serve) fn to_try(has_broker: bool) -> Self {
+        let all = TopicsOptions {
+            pattern: TopicPattern::new(">").expect("it is a pattern"),
+            history: (!has_broker).then(HistoryFileOptions::default),
+            presence: true,
+            slow_consumer: None,
+        };
+        Self { topics: vec![all], ..Self::default() }
+    }
+
     /// The hub that they describe, without its broker and its presentation.
     ///
     /// # Errors

@@ -49,7 +49,7 @@ fn a_file_says_the_options_of_the_server_and_of_the_program() {
         http2: false,
         workers: NonZero::new(3),
         tls: None,
-        hub: HubOptions::default(),
+        hub: HubOptions::to_try(false),
         broker: None,
         server: ServerConfig::default()
             .max_received_frame_size(10)
@@ -84,7 +84,7 @@ fn flags_win_over_the_file() {
         http2: false,
         workers: NonZero::new(2),
         tls: None,
-        hub: HubOptions::default(),
+        hub: HubOptions::to_try(false),
         broker: None,
         server: ServerConfig::default()
             .fragmentation_threshold(5)
