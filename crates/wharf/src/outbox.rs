@@ -1,7 +1,7 @@
 //! What waits to be sent on a connection: bounded, and shared by every handle on it.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
@@ -45,8 +45,8 @@ enum Unfinished {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
-    /// Whether there are commands. Changed only under the lock.
-    has_commands: AtomicBool,
+    /// What there is to be taken. Changed only under the lock.
+    to_take: AtomicU8,
     /// Made by the first who waits, because few connections have anybody who does.
     waiting: OnceLock<Box<Waiting>>,
     /// Messages of fewer bytes are framed when they are queued.
@@ -55,6 +55,11 @@ pub(crate) struct Outbox {
     home: Home,
     options: Arc<Options>,
 }
+
+/// What there is to be taken: nothing; anything; or messages of a topic, and nothing else.
+const NOTHING: u8 = 0;
+const COMMANDS: u8 = 1;
+const DELIVERY: u8 = 2;
 
 /// Those who wait. Whatever they wait for is changed under the lock, and looked at under it after this was made: whoever
 /// changes it and finds nothing here has nobody to tell.
@@ -119,9 +124,9 @@ impl Outbox {
             phase: Phase::Open,
             unfinished: Unfinished::Frames(FrameSequence::default()),
         };
-        let has_commands = AtomicBool::new(false);
+        let to_take = AtomicU8::new(NOTHING);
         let framed_below = if frames_plainly { framed_below(&options.core) } else { 0 };
-        Self { state: Mutex::new(state), has_commands, waiting: OnceLock::new(), framed_below, home, options }
+        Self { state: Mutex::new(state), to_take, waiting: OnceLock::new(), framed_below, home, options }
     }
 
     /// Queues a message: whether the driver is to be woken.
@@ -171,7 +176,7 @@ impl Outbox {
         }
         state.commands = Queue::Burst(burst.clone());
         state.is_in_burst = true;
-        self.has_commands.store(true, Ordering::Release);
+        self.to_take.store(COMMANDS, Ordering::Release);
         Some(InBurst { wake: true, room })
     }
 
@@ -268,12 +273,12 @@ impl Outbox {
     /// Takes what was queued, in order. Within a message of the handler's own, messages stay.
     #[inline]
     pub(crate) fn take(&self) -> Queue {
-        if self.has_commands.load(Ordering::Acquire) { self.take_some() } else { Queue::default() }
+        if self.has_commands() { self.take_some() } else { Queue::default() }
     }
 
     fn take_some(&self) -> Queue {
         let mut state = self.lock();
-        self.has_commands.store(false, Ordering::Release);
+        self.to_take.store(NOTHING, Ordering::Release);
         let mut taken = std::mem::take(&mut state.commands);
         if state.phase == Phase::Open && matches!(state.unfinished, Unfinished::Handlers) {
             let mut passing = Queue::default();
@@ -281,7 +286,7 @@ impl Outbox {
                 // Whoever waits for a message to leave waits behind it.
                 let stays = matches!(command, Command::Flush(_)) && !state.commands.is_empty();
                 if stays || !command.is_control() {
-                    self.has_commands.store(true, Ordering::Release);
+                    self.to_take.store(COMMANDS, Ordering::Release);
                     state.commands.as_mut().push(command);
                 } else {
                     state.unsent += command.weight();
@@ -417,7 +422,7 @@ impl Outbox {
             *commands = Vec::with_capacity(4);
         }
         commands.push(command);
-        self.has_commands.store(true, Ordering::Release);
+        self.to_take.store(COMMANDS, Ordering::Release);
         commands.len() == 1 || matches!(state.unfinished, Unfinished::Handlers)
     }
 

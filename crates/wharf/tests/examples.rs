@@ -198,3 +198,27 @@ async fn axum_echoes_on_its_route_and_says_goodbye_on_an_interrupt() {
     let (_, ended_well) = serving.example.finish();
     assert!(ended_well);
 }
+
+#[tokio::test]
+async fn topics_are_rooms_that_remember_what_was_said() {
+    let serving = Serving::start("topics");
+    let mut ann = serving.open("/rooms/lobby").await;
+    let mut everywhere = serving.open("/rooms/*").await;
+    // A room is entered while its first message may be on its way.
+    ann.send([ping("")]).await;
+    assert_eq!(ann.frame().await, pong(""));
+    everywhere.send([ping("")]).await;
+    assert_eq!(everywhere.frame().await, pong(""));
+    ann.send([text("is anybody here?")]).await;
+    assert_eq!(everywhere.frame().await, text("is anybody here?"));
+    let mut bob = serving.open("/rooms/lobby").await;
+    assert_eq!(bob.frame().await, text("is anybody here?"));
+    bob.send([text("I am")]).await;
+    for client in [&mut ann, &mut everywhere] {
+        assert_eq!(client.frame().await, text("I am"));
+    }
+    let (_, head) = serving.asking("/rooms//", "").await;
+    assert_eq!(head.status(), 101, "slashes at the end are none of the topic's");
+    let (_, head) = serving.asking("/rooms/a%20//b", "").await;
+    assert_eq!(head.status(), 404);
+}

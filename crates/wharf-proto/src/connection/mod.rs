@@ -48,7 +48,7 @@ pub use deadline::Deadline;
 pub use fragments::{FrameSequence, RawFrame};
 pub use input::Input;
 pub use receive::{Event, Frame};
-pub use send::{FramedMessages, PreparedMessage, PreparedMessages};
+pub use send::{FramedMessages, Prepared, PreparedMessage, PreparedMessages};
 pub use state::{Cause, Ending, Side, Teardown};
 
 use crate::deflate::Direction;

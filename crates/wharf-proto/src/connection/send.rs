@@ -90,6 +90,20 @@ impl Connection {
         Ok(())
     }
 
+    /// The frames of messages that were framed before, to be written as they are, where nothing is before them: past the
+    /// output, which a driver can spare that has nothing else to write.
+    ///
+    /// # Errors
+    /// As for [`send_prepared`](Self::send_prepared).
+    pub fn frames_of<'m>(&self, messages: Prepared<'m>) -> Result<&'m [u8], CommandError> {
+        let (frames, window_bits) = match messages {
+            Prepared::One(message) => (&message.frames[..], message.window_bits),
+            Prepared::Many(messages) => (&messages.frames[..], messages.window_bits),
+        };
+        self.check_prepared(window_bits)?;
+        Ok(frames)
+    }
+
     /// Whether what was prepared so can be sent now.
     fn check_prepared(&self, window_bits: Option<u8>) -> Result<(), CommandError> {
         self.check_message()?;
@@ -370,6 +384,15 @@ pub struct PreparedMessages {
     ends: Vec<usize>,
     /// The window that any of them was compressed for.
     window_bits: Option<u8>,
+}
+
+/// What was framed before.
+#[derive(Clone, Copy, Debug)]
+pub enum Prepared<'m> {
+    /// One message.
+    One(&'m PreparedMessage),
+    /// All of these.
+    Many(&'m PreparedMessages),
 }
 
 impl PreparedMessages {

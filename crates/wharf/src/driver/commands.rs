@@ -44,7 +44,7 @@ impl<S: Transport> Driver<S> {
     }
 
     /// Sends messages of a topic.
-    fn deliver(&mut self, delivery: &Delivery) -> Result<(), CommandError> {
+    pub(super) fn deliver(&mut self, delivery: &Delivery) -> Result<(), CommandError> {
         let mut sent = Ok(());
         delivery.parts(|part| sent = sent.and_then(|()| send_part(&mut self.core, part, &mut self.output)));
         if sent.is_err() {

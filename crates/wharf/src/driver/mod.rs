@@ -5,6 +5,7 @@
 
 mod buffer;
 mod commands;
+mod deliveries;
 mod receiver;
 mod residents;
 mod teardown;
@@ -330,6 +331,9 @@ impl<S: Transport> Future for Driver<S> {
             this.connection.shared.driver_runs(cx.waker());
         }
         let now = tokio::time::Instant::now().into_std();
+        if this.is_connected && this.only_delivers(cx, now) {
+            return Poll::Pending;
+        }
         // A handler is code of the user's; its panic is to end this connection, and to be told as such.
         catch_unwind(AssertUnwindSafe(|| Buffers::borrow(|buffers| this.turn(cx, buffers, now))))
             .unwrap_or_else(|_| {

@@ -22,6 +22,12 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     fn lingers(&self) -> bool {
         true
     }
+
+    /// Whether there may be something to read. Pending: there is nothing, and the task is woken when there is.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let _ = cx;
+        Poll::Ready(())
+    }
 }
 
 /// Takes what is to be written in parts, past the output.
@@ -189,5 +195,10 @@ impl Transport for TcpStream {
     fn reset_on_drop(&mut self) {
         // Where the system refuses, the peer sees an orderly end instead: no reason to do anything else here.
         let _ = socket2::SockRef::from(&*self).set_linger(Some(Duration::ZERO));
+    }
+
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // An error is found by reading.
+        self.poll_read_ready(cx).map(|_| ())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::counters::{Counters, add};
 use super::issue::{Class, Form, Issue};
-use crate::proto::connection::{PreparedMessage, PreparedMessages};
+use crate::proto::connection::{Prepared, PreparedMessage, PreparedMessages};
 
 /// Messages of one topic, one behind the other, for connections of one class.
 #[derive(Debug)]
@@ -81,6 +81,16 @@ impl Delivery {
             Frames::One(frames) => send(Part::Prepared(frames)),
             Frames::Many(frames) => send(Part::Frames(frames, 0..self.issues.len())),
             Frames::Own => self.issues.iter().for_each(|issue| send(Part::Message(&issue.message))),
+        }
+    }
+
+    /// Its frames, unless each connection makes its own.
+    #[inline]
+    pub(crate) const fn prepared(&self) -> Option<Prepared<'_>> {
+        match &self.frames {
+            Frames::One(frames) => Some(Prepared::One(frames)),
+            Frames::Many(frames) => Some(Prepared::Many(frames)),
+            Frames::Own => None,
         }
     }
 

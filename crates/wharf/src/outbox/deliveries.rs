@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Outbox, Phase, State};
+use super::{COMMANDS, DELIVERY, NOTHING, Outbox, Phase, State};
 use crate::hub::{Backlog, Delivery, SlowConsumer};
 use crate::queue::{Command, Queue};
 
@@ -38,7 +38,7 @@ impl Outbox {
             }
             state.queued = delivery.weight();
             state.commands = Queue::Delivery(delivery.clone());
-            self.has_commands.store(true, Ordering::Release);
+            self.to_take.store(DELIVERY, Ordering::Release);
             return Delivered::Now { wake: true };
         }
         let limits = || Box::new(Backlog::new(self.slow_consumer()));
@@ -50,6 +50,28 @@ impl Outbox {
         self.push(&mut state, Command::Close(close));
         self.enter(Phase::Closing, state);
         Delivered::TooSlow
+    }
+
+    /// Whether there are messages of a topic to take, and nothing else.
+    #[inline]
+    pub(crate) fn has_only_delivery(&self) -> bool {
+        self.to_take.load(Ordering::Acquire) == DELIVERY
+    }
+
+    /// Takes messages of a topic, where nothing else was queued.
+    #[inline]
+    pub(crate) fn take_delivery(&self) -> Option<Arc<Delivery>> {
+        let mut state = self.lock();
+        let Queue::Delivery(delivery) = &state.commands else { return None };
+        if state.phase != Phase::Open || state.is_within_message() {
+            return None;
+        }
+        let delivery = delivery.clone();
+        state.commands = Queue::default();
+        self.to_take.store(NOTHING, Ordering::Release);
+        state.unsent += state.queued;
+        state.queued = 0;
+        Some(delivery)
     }
 
     /// Does `work`, which makes the connection a subscriber, while it cannot begin to close. `None`: it has.
@@ -69,14 +91,14 @@ impl Outbox {
     /// Whether there is something to take.
     #[inline]
     pub(crate) fn has_commands(&self) -> bool {
-        self.has_commands.load(Ordering::Acquire)
+        self.to_take.load(Ordering::Acquire) != NOTHING
     }
 
     /// Lets what waits be taken, if its time has come: whether it is.
     pub(super) fn resume_backlog(&self, state: &State) -> bool {
         let resumes = state.may_take_backlog();
         if resumes {
-            self.has_commands.store(true, Ordering::Release);
+            self.to_take.store(COMMANDS, Ordering::Release);
         }
         resumes
     }
