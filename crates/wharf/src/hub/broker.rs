@@ -175,6 +175,12 @@ impl Incoming {
         self.0.arrived(arrived).await;
     }
 
+    /// Messages may have been lost on their way here, though the broker is there: of topics that have a history they are read
+    /// from it.
+    pub fn missed(&self) {
+        self.0.missed();
+    }
+
     /// The broker stands so now. After [`Away`](BrokerHealth::Away), [`Connected`](BrokerHealth::Connected) means that all
     /// that was subscribed to is so again.
     pub fn health(&self, health: BrokerHealth) {

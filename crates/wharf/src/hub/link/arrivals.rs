@@ -1,6 +1,6 @@
 //! Messages that come from the broker twice, because two of the patterns that this node wants match their topic.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -20,8 +20,13 @@ pub(super) struct Arrivals {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Those that the broker is asked for, the oldest first.
-    patterns: Vec<TopicPattern>,
+    /// The topics that the broker is asked for, and the how manieth each was.
+    topics: HashMap<TopicPattern, u64>,
+    /// The patterns with wildcards, of which there are few.
+    wild: Vec<(TopicPattern, u64)>,
+    asked: u64,
+    /// How many pairs of them have topics in common.
+    overlaps: usize,
     seen: HashSet<PublicationId>,
     /// In the order in which they came.
     order: VecDeque<PublicationId>,
@@ -38,17 +43,15 @@ impl Arrivals {
     /// The broker is to be asked for what matches.
     pub(super) fn add(&self, pattern: &TopicPattern) {
         let mut state = self.lock();
-        if !state.patterns.contains(pattern) {
-            state.patterns.push(pattern.clone());
-        }
-        self.may_repeat.store(state.may_repeat(), Ordering::Release);
+        state.add(pattern);
+        self.may_repeat.store(state.overlaps > 0, Ordering::Release);
     }
 
     /// The broker has been told that it need not be.
     pub(super) fn remove(&self, pattern: &TopicPattern) {
         let mut state = self.lock();
-        state.patterns.retain(|own| own != pattern);
-        if !state.may_repeat() {
+        state.remove(pattern);
+        if state.overlaps == 0 {
             self.may_repeat.store(false, Ordering::Release);
             (state.seen, state.order) = Default::default();
         }
@@ -81,16 +84,47 @@ impl Arrivals {
 }
 
 impl State {
-    fn may_repeat(&self) -> bool {
-        let is_wild = |pattern: &&TopicPattern| pattern.has_wildcards();
-        let overlap = |wild: &TopicPattern| {
-            self.patterns.iter().any(|other| other != wild && have_topics_in_common(wild, other))
+    fn add(&mut self, pattern: &TopicPattern) {
+        let has_wildcards = pattern.has_wildcards();
+        if self.topics.contains_key(pattern) || self.wild.iter().any(|(own, _)| own == pattern) {
+            return;
+        }
+        self.overlaps += self.overlaps_of(pattern, has_wildcards);
+        self.asked += 1;
+        if has_wildcards {
+            self.wild.push((pattern.clone(), self.asked));
+        } else {
+            self.topics.insert(pattern.clone(), self.asked);
+        }
+    }
+
+    fn remove(&mut self, pattern: &TopicPattern) {
+        let has_wildcards = pattern.has_wildcards();
+        let was_there = if has_wildcards {
+            let at = self.wild.iter().position(|(own, _)| own == pattern);
+            at.map(|at| self.wild.remove(at)).is_some()
+        } else {
+            self.topics.remove(pattern).is_some()
         };
-        self.patterns.iter().filter(is_wild).any(overlap)
+        if was_there {
+            self.overlaps -= self.overlaps_of(pattern, has_wildcards);
+        }
+    }
+
+    /// With how many of the others it has topics in common. Two topics never have, so that only one with wildcards has to be
+    /// held against all.
+    fn overlaps_of(&self, pattern: &TopicPattern, has_wildcards: bool) -> usize {
+        let overlaps = |other: &&TopicPattern| have_topics_in_common(pattern, other);
+        let with_wild = self.wild.iter().map(|(other, _)| other).filter(overlaps).count();
+        let with_topics = if has_wildcards { self.topics.keys().filter(overlaps).count() } else { 0 };
+        with_wild + with_topics
     }
 
     fn oldest_of(&self, topic: &Topic) -> Option<&TopicPattern> {
-        self.patterns.iter().find(|pattern| pattern.matches(topic))
+        let same = self.topics.get_key_value(topic.as_str());
+        let matching = self.wild.iter().filter(|(pattern, _)| pattern.matches(topic));
+        let all = same.into_iter().chain(matching.map(|(pattern, asked)| (pattern, asked)));
+        all.min_by_key(|(_, asked)| **asked).map(|(pattern, _)| pattern)
     }
 
     /// Whether it was not seen before.
@@ -149,6 +183,24 @@ mod tests {
         assert!(!arrivals.is_new(&arrived(None, "a.*")));
         arrivals.remove(&pattern("a.b"));
         assert!(arrivals.is_new(&arrived(None, "a.*")));
+    }
+
+    #[test]
+    fn nothing_is_remembered_while_no_two_patterns_have_topics_in_common() {
+        let arrivals = Arrivals::new(1);
+        let may_repeat = || arrivals.may_repeat.load(Ordering::Acquire);
+        for apart in ["a.b", "a.c", "a.b", "b.*"] {
+            arrivals.add(&pattern(apart));
+            assert!(!may_repeat(), "{apart}");
+        }
+        for overlapping in ["a.*", "b.x", "*.*"] {
+            arrivals.add(&pattern(overlapping));
+            arrivals.add(&pattern(overlapping));
+            assert!(may_repeat(), "{overlapping}");
+            arrivals.remove(&pattern(overlapping));
+            arrivals.remove(&pattern(overlapping));
+            assert!(!may_repeat(), "{overlapping}");
+        }
     }
 
     #[test]

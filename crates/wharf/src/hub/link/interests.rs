@@ -22,6 +22,8 @@ struct Interested {
     shards: usize,
     /// The broker brings it.
     is_subscribed: bool,
+    /// Until when it is brought, since nobody wants it any more.
+    until: Option<Instant>,
 }
 
 impl Interests {
@@ -33,6 +35,7 @@ impl Interests {
     pub(super) fn want(&mut self, pattern: &TopicPattern, is_first_of_shard: bool) -> bool {
         let interested = self.by_pattern.entry(pattern.clone()).or_default();
         interested.shards += usize::from(is_first_of_shard);
+        interested.until = None;
         interested.is_subscribed
     }
 
@@ -41,7 +44,9 @@ impl Interests {
         let Some(interested) = self.by_pattern.get_mut(&pattern) else { return };
         interested.shards = interested.shards.saturating_sub(1);
         if interested.shards == 0 {
-            self.lingering.push_back((now + self.linger, pattern));
+            let until = now + self.linger;
+            interested.until = Some(until);
+            self.lingering.push_back((until, pattern));
         }
     }
 
@@ -67,12 +72,9 @@ impl Interests {
     /// Gives up what nobody has wanted for long enough: what the broker is to bring no longer.
     pub(super) fn give_up(&mut self, now: Instant) -> Vec<TopicPattern> {
         let mut given_up = Vec::new();
-        while self.next().is_some_and(|at| at <= now)
-            && let Some((_, pattern)) = self.lingering.pop_front()
-        {
-            // Wanted again meanwhile, or given up for an earlier time.
-            if self.by_pattern.get(&pattern).is_some_and(|interested| interested.shards == 0)
-                && !self.lingering.iter().any(|(_, other)| *other == pattern)
+        while let Some((at, pattern)) = self.lingering.pop_front_if(|(at, _)| *at <= now) {
+            // Otherwise it was wanted again meanwhile, and may be given up at a later time.
+            if self.by_pattern.get(&pattern).is_some_and(|interested| interested.until == Some(at))
                 && let Some(interested) = self.by_pattern.remove(&pattern)
                 && interested.is_subscribed
             {

@@ -42,6 +42,8 @@ enum Request {
     Arrived(Arrived),
     /// The change of this number, here.
     PresenceChanged(u64, Change),
+    /// Messages may have been lost on their way.
+    Missed,
 }
 
 /// A message for other nodes.
@@ -212,6 +214,12 @@ impl FromBroker {
         }
         if self.arrivals.is_new(&arrived) {
             deliver(&hub, arrived.publication).await;
+        }
+    }
+
+    pub(super) fn missed(&self) {
+        if let Some(requests) = self.requests.upgrade() {
+            let _ = requests.send(Request::Missed);
         }
     }
 

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::oneshot;
+use tokio::task::unconstrained;
 
 use super::ToPublish;
 use crate::hub::broker::{Broker, BrokerError, Outgoing, PublicationId};
@@ -18,9 +19,9 @@ pub(super) struct Queue {
     node: u64,
     /// How many messages of this node there were.
     last: u64,
-    /// Those that were not handed over, in order.
+    /// Those that are to be handed over, in order.
     queued: VecDeque<Waiting>,
-    /// Those that were, and may not have arrived: to be handed over again, before all others.
+    /// Those that were, and may not have arrived: to be queued again, before all others.
     lost: BTreeMap<u64, Waiting>,
     /// Those that were.
     handed_over: FuturesUnordered<BoxFuture<'static, Acknowledged>>,
@@ -84,8 +85,18 @@ impl Queue {
 
     /// Hands over the next message: whether the broker took it, or refused it for good.
     pub(super) async fn hand_over_next(&mut self, broker: &dyn Broker) -> bool {
-        let lost = self.lost.pop_first().map(|(_, waiting)| waiting);
-        let Some(waiting) = lost.or_else(|| self.queued.pop_front()) else { return true };
+        // What was lost goes before all others, also where it was not looked at before the broker came back.
+        let mut nothing_lost = true;
+        while let Some(Some(acknowledged)) = unconstrained(self.handed_over.next()).now_or_never() {
+            nothing_lost &= self.acknowledged(acknowledged);
+        }
+        if !nothing_lost || !self.has_next() {
+            return nothing_lost;
+        }
+        while let Some((_, waiting)) = self.lost.pop_last() {
+            self.queued.push_front(waiting);
+        }
+        let Some(waiting) = self.queued.pop_front() else { return true };
         match broker.publish(&waiting.outgoing).await {
             Ok(acknowledgement) => {
                 self.handed_over.push(Box::pin(async move {
@@ -139,5 +150,84 @@ impl BrokerError {
     /// Whether the same may succeed later.
     const fn may_pass(&self) -> bool {
         matches!(self, Self::Away(_) | Self::TimedOut(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::hub::broker::{Acknowledgement, BoxFuture, HistoryRequest, Incoming, Interest};
+    use crate::hub::history::HistoryRead;
+    use crate::hub::rules::Rule;
+    use crate::hub::{HistoryOptions, Publication, Topic, TopicPattern};
+
+    /// Takes messages, and acknowledges none before it is told to.
+    #[derive(Default)]
+    struct Slow {
+        taken: Mutex<Vec<(u64, oneshot::Sender<Result<Option<Position>, BrokerError>>)>>,
+    }
+
+    impl Slow {
+        /// Loses all that it has taken: the numbers.
+        fn lose_all(&self) -> Vec<u64> {
+            let lose = |(number, answer): (u64, oneshot::Sender<_>)| {
+                answer.send(Err(BrokerError::Away("lost".into()))).unwrap();
+                number
+            };
+            self.taken.lock().unwrap().drain(..).map(lose).collect()
+        }
+    }
+
+    impl Broker for Slow {
+        fn start(&self, _: Incoming) {}
+
+        fn publish<'a>(
+            &'a self,
+            outgoing: &'a Outgoing,
+        ) -> BoxFuture<'a, Result<Acknowledgement, BrokerError>> {
+            let (answer, answered) = oneshot::channel();
+            self.taken.lock().unwrap().push((outgoing.id.number, answer));
+            let acknowledgement: Acknowledgement = Box::pin(async { answered.await.unwrap() });
+            Box::pin(async { Ok(acknowledgement) })
+        }
+
+        fn subscribe<'a>(&'a self, _: &'a Interest) -> BoxFuture<'a, Result<(), BrokerError>> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn unsubscribe<'a>(&'a self, _: &'a TopicPattern) -> BoxFuture<'a, Result<(), BrokerError>> {
+            Box::pin(async { Ok(()) })
+        }
+
+        fn history<'a>(&'a self, _: &'a HistoryRequest) -> BoxFuture<'a, Result<HistoryRead, BrokerError>> {
+            Box::pin(async { Err(BrokerError::NoHistory) })
+        }
+    }
+
+    fn to_publish() -> ToPublish {
+        let rule = Rule { slow_consumer: None, history: Some(HistoryOptions::default()), presence: false };
+        let publication = Publication::new(Topic::new("a").unwrap(), "x");
+        let (answer, _) = oneshot::channel();
+        ToPublish { publication, rule: Arc::new(rule), except: None, is_delivered_here: false, answer }
+    }
+
+    #[tokio::test]
+    async fn what_was_lost_is_handed_over_again_before_what_never_was_though_nobody_has_looked() {
+        let (mut queue, broker) = (Queue::new(1, Arc::default()), Slow::default());
+        for _ in 0..3 {
+            queue.push(to_publish());
+        }
+        assert!(queue.hand_over_next(&broker).await);
+        assert!(queue.hand_over_next(&broker).await);
+        assert_eq!(broker.lose_all(), [1, 2]);
+        assert!(!queue.hand_over_next(&broker).await, "two are lost");
+        for _ in 0..3 {
+            assert!(queue.hand_over_next(&broker).await);
+        }
+        assert_eq!(broker.lose_all(), [1, 2, 3]);
     }
 }

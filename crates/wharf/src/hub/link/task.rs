@@ -1,6 +1,6 @@
 //! Talks to the broker: one request after the other, while it is there.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(super) struct Task {
     /// How many more messages with a history may come.
     room: Arc<Semaphore>,
     /// Messages of this node that are to be known when they come back.
-    own: VecDeque<(u64, Own)>,
+    own: BTreeMap<u64, Own>,
     reading: FuturesUnordered<BoxFuture<'static, Reading>>,
     /// What is known of who has subscribed at other nodes.
     others: Others,
@@ -104,7 +104,7 @@ impl Task {
             sequences: Sequences::default(),
             arrivals: arrivals.clone(),
             room: room.clone(),
-            own: VecDeque::new(),
+            own: BTreeMap::new(),
             reading: FuturesUnordered::new(),
             others: Others::default(),
             heartbeat: None,
@@ -164,6 +164,7 @@ impl Task {
                     self.arrived(arrived).await;
                 }
             }
+            Request::Missed => self.fill_all(),
             Request::PresenceChanged(number, change) => self.say(&Said::Changed(number, change)),
         }
     }
@@ -238,9 +239,9 @@ impl Task {
         let is_remembered = rule.history.is_some() && (own.except.is_some() || own.is_delivered_here);
         let number = self.queue.push(to_publish);
         if is_remembered {
-            self.own.push_back((number, own));
+            self.own.insert(number, own);
             if self.own.len() > REMEMBERED {
-                self.own.pop_front();
+                self.own.pop_first();
             }
         }
     }
@@ -309,10 +310,14 @@ impl Task {
         for pattern in self.interests.missing() {
             let _ = self.subscribe(&pattern).await;
         }
+        self.fill_all();
+        self.meet().await;
+    }
+
+    fn fill_all(&mut self) {
         for (topic, after) in self.sequences.begin_to_fill() {
             self.fill_gap(topic, after);
         }
-        self.meet().await;
     }
 
     /// A message of a topic with a history has come.
@@ -351,11 +356,7 @@ impl Task {
     }
 
     fn take_own(&mut self, id: PublicationId) -> Option<Own> {
-        if id.node != self.node {
-            return None;
-        }
-        let at = self.own.iter().position(|(number, _)| *number == id.number)?;
-        self.own.remove(at).map(|(_, own)| own)
+        if id.node == self.node { self.own.remove(&id.number) } else { None }
     }
 
     fn history_of(&self, topic: &Topic) -> Option<HistoryOptions> {
@@ -364,7 +365,9 @@ impl Task {
 
     fn fill_gap(&mut self, topic: Topic, after: u64) {
         match self.history_of(&topic) {
-            Some(history) => self.read_history(topic, history, Some(after), Purpose::FillGap { after }),
+            Some(history) => {
+                self.read_history(topic, history, Some(after), Purpose::FillGap { after });
+            }
             None => self.sequences.not_filled(&topic),
         }
     }
@@ -381,7 +384,7 @@ impl Task {
         let Reading { topic, result, purpose } = reading;
         match (purpose, result) {
             (Purpose::FillGap { after }, Ok(read))
-                if after > 0 && self.sequences.is_another(&topic, &read) =>
+                if after > 0 && self.sequences.is_new(&topic, read.epoch) =>
             {
                 self.fill_gap(topic, 0);
             }
@@ -414,7 +417,7 @@ impl Task {
 
     /// What a subscriber missed has been read, or was not.
     fn recover(
-        &self,
+        &mut self,
         topic: &Topic,
         connection: Arc<Shared>,
         since: Option<Since>,
@@ -427,6 +430,7 @@ impl Task {
         let recovered = match result {
             Ok(read) => {
                 let position = read.position();
+                self.sequences.begin(topic, position);
                 let repeats = self.sequences.is_behind(topic, position);
                 let is_recovered = since.is_some_and(|since| match since {
                     Since::Position(position) => read.reaches_back_to(position),
