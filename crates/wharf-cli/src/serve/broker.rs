@@ -1,11 +1,14 @@
 //! `--broker`: through what the hub shares its topics with other nodes.
 
+use std::error::Error;
 use std::fmt;
 use std::io::{self, Write};
 use std::str::FromStr;
 
 use serde::Deserialize;
 use wharf::hub::{BrokerHealth, Hub, HubBuilder};
+use wharf_cluster::nats::{Nats, NatsNotice};
+use wharf_cluster::redis::Redis;
 
 use super::secret::Secret;
 
@@ -32,8 +35,23 @@ impl BrokerUrl {
     /// # Errors
     /// In one line, what is wrong with the address.
     pub(super) fn connect(&self, hub: HubBuilder) -> Result<HubBuilder, String> {
-        let _ = hub;
-        Err(format!("this program has no broker of the kind {:?}", self.kind))
+        let url = self.url.reveal();
+        match self.kind {
+            Kind::Nats => {
+                let broker = Nats::builder(url).notices(|notice| tell(&in_words(&notice))).build();
+                Ok(hub.broker(broker.map_err(|error| self.without_address(&error))?))
+            }
+            Kind::Redis => Ok(hub.broker(Redis::new(url).map_err(|error| self.without_address(&error))?)),
+        }
+    }
+
+    /// An error without the address that it may show, for there can be a password in it.
+    fn without_address(&self, error: &dyn Error) -> String {
+        let mut message = error.to_string();
+        for address in std::iter::once(self.url.reveal()).chain(self.url.reveal().split(',')) {
+            message = message.replace(address.trim(), "…");
+        }
+        format!("the address of the broker: {message}")
     }
 
     /// Says on the standard error how the broker stands, whenever that changes.
@@ -41,17 +59,27 @@ impl BrokerUrl {
         let mut health = hub.health();
         loop {
             let name = self.kind.name();
-            // The lines may go into a pipe whose reader left; that is no reason not to serve.
-            let _ = match &health {
-                BrokerHealth::Connected => writeln!(io::stderr(), "wharf: the broker {name} is connected"),
-                BrokerHealth::Away { reason } => {
-                    writeln!(io::stderr(), "wharf: the broker {name} is away: {reason}")
-                }
+            match &health {
+                BrokerHealth::Connected => tell(&format!("the broker {name} is connected")),
+                BrokerHealth::Away { reason } => tell(&format!("the broker {name} is away: {reason}")),
                 BrokerHealth::Embedded => return,
-            };
+            }
             health = hub.health_changed(&health).await;
         }
     }
+}
+
+fn in_words(notice: &NatsNotice) -> String {
+    match notice {
+        NatsNotice::Server { error } => format!("the broker NATS says: {error}"),
+        _ => "messages of the broker NATS came faster than they could be taken, and one was thrown away"
+            .to_owned(),
+    }
+}
+
+fn tell(line: &str) {
+    // It may go into a pipe whose reader left; that is no reason not to serve.
+    let _ = writeln!(io::stderr(), "wharf: {line}");
 }
 
 impl Kind {

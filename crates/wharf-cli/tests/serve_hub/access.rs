@@ -276,6 +276,7 @@ fn what_is_wrong_with_the_table_is_told_in_one_line() {
             "[[hub.topics]]\npattern = \"a\"\nhistory = { max_messages = 0 }\n".to_owned(),
             "history.max_messages is 0",
         ),
+        ("broker = \"nats://me:hunter2@:x\"\n".to_owned(), "the address of the broker: "),
         ("broker = \"http://a\"\n".to_owned(), "expected nats://HOST:PORT or redis://HOST:PORT"),
     ] {
         let config = file("table.toml", &configuration);
@@ -283,6 +284,7 @@ fn what_is_wrong_with_the_table_is_told_in_one_line() {
             serve().args(["--listen", "127.0.0.1:0", "--config"]).arg(config).output().expect("it runs");
         let stderr = String::from_utf8(stderr).expect("it is text");
         assert_eq!((status.code(), stdout.len()), (Some(2), 0), "{configuration}: {stderr}");
+        assert!(!stderr.contains("hunter2"), "{stderr}");
         assert!(stderr.contains(expected) && stderr.lines().count() == 1, "{configuration}: {stderr}");
     }
 }
