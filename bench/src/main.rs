@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that says what it measures")]
 
+mod asking;
 mod certificate;
 mod chart;
 mod measure;
@@ -11,7 +12,10 @@ mod report;
 mod scenario;
 mod serve;
 mod servers;
+mod stalled;
 mod statistics;
+mod subscriptions;
+mod topics;
 
 use std::fmt::Write;
 use std::fs;
@@ -49,6 +53,10 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Measure what quick subscribers notice of those who never read, and whether every message is accounted for.
+    Stalled(stalled::Options),
+    /// Measure the memory and the time that subscriptions take.
+    Subscriptions(subscriptions::Options),
     /// Say which servers and scenarios there are.
     List,
     /// Be one of the servers: print HOST:PORT, and serve until killed.
@@ -86,6 +94,12 @@ fn main() -> ExitCode {
             let scenarios = choice.scenarios()?;
             run(&servers, &scenarios, &options)
         }),
+        Command::Stalled(options) => {
+            prepare().and_then(|()| stalled::measure(&options)).map(|table| println!("{table}"))
+        }
+        Command::Subscriptions(options) => {
+            prepare().and_then(|()| subscriptions::measure(&options)).map(|table| println!("{table}"))
+        }
         Command::List => {
             list();
             Ok(())
@@ -129,6 +143,9 @@ fn list() {
     for scenario in SCENARIOS {
         println!("{:20} {}", scenario.name, scenario.description());
     }
+    println!("\nby a command of their own, for wharf alone:");
+    println!("{:20} what quick subscribers notice of those who never read", "stalled");
+    println!("{:20} memory and time that subscriptions take", "subscriptions");
     println!();
     for server in SERVERS {
         println!("{}", server.name);
@@ -136,8 +153,7 @@ fn list() {
 }
 
 fn run(servers: &[Server], scenarios: &[Scenario], options: &Options) -> Result<(), String> {
-    process::pin_to(process::LOAD_CORE)?;
-    process::renounce_huge_pages()?;
+    prepare()?;
     let mut built = Vec::new();
     for server in servers {
         eprintln!("building {}", server.name);
@@ -162,6 +178,12 @@ fn run(servers: &[Server], scenarios: &[Scenario], options: &Options) -> Result<
         write(directory, &rows, servers, effort, &overview)
             .map_err(|error| format!("{}: {error}", directory.display()))
     })
+}
+
+/// Prepares this process, and the servers that it starts, for being measured.
+fn prepare() -> Result<(), String> {
+    process::pin_to(process::LOAD_CORE)?;
+    process::renounce_huge_pages()
 }
 
 /// Writes the tables to `results.md`, and a chart of each scenario beside it.

@@ -193,7 +193,7 @@ fn idle(scenario: &Scenario, server: &Server) -> Cell {
 }
 
 /// An outcome without anything wrong in it.
-fn right(outcome: Outcome) -> Result<Outcome, String> {
+pub(crate) fn right(outcome: Outcome) -> Result<Outcome, String> {
     if let Some(failure) = outcome.failures.first() {
         return Err(format!("{} connections were lost: {failure}", outcome.lost));
     }
@@ -205,7 +205,7 @@ fn right(outcome: Outcome) -> Result<Outcome, String> {
 
 fn start(scenario: &Scenario, server: &Server, trust: Option<&Trust>) -> Result<Process, Absence> {
     let is_raw = server.name == RAW;
-    if is_raw && matches!(scenario.what, What::Connect | What::Broadcast(_)) {
+    if is_raw && matches!(scenario.what, What::Connect | What::Broadcast(_) | What::Publish(_)) {
         return Err(Absence::NotPossible("it has no protocol".into()));
     }
     let certificate = trust.map(|trust| trust.server.as_ref());

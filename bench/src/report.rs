@@ -123,7 +123,7 @@ pub(crate) const fn words_for_cost(row: &Row) -> &'static str {
     match row.scenario.what {
         What::Idle => "memory of a connection",
         What::Connect => "CPU of the server, each round",
-        What::Broadcast(_) => "CPU of the server, each delivery",
+        What::Broadcast(_) | What::Publish(_) => "CPU of the server, each delivery",
         What::Echo(_) | What::HalfLoad => "CPU of the server, each message",
     }
 }
@@ -137,7 +137,7 @@ pub(crate) fn words(absence: &Absence) -> String {
     }
 }
 
-fn write_table(text: &mut String, head: &[&str], lines: &[Vec<String>]) {
+pub(crate) fn write_table(text: &mut String, head: &[&str], lines: &[Vec<String>]) {
     let _ = writeln!(text, "| {} |", head.join(" | "));
     let _ = writeln!(text, "|{}", "---|".repeat(head.len()));
     for line in lines {
@@ -148,7 +148,7 @@ fn write_table(text: &mut String, head: &[&str], lines: &[Vec<String>]) {
 }
 
 /// Median, and lowest to highest.
-fn spread(sample: Option<Sample>) -> String {
+pub(crate) fn spread(sample: Option<Sample>) -> String {
     let Some(sample) = sample else { return String::new() };
     format!("{} ({}–{})", number(sample.median()), number(sample.lowest()), number(sample.highest()))
 }
@@ -166,7 +166,7 @@ fn nanos(nanos: f64) -> String {
     if nanos < 1000.0 { format!("{nanos:.0} ns") } else { format!("{:.2} µs", nanos / 1000.0) }
 }
 
-fn time(nanos: f64) -> String {
+pub(crate) fn time(nanos: f64) -> String {
     match nanos {
         nanos if nanos < 1e6 => format!("{:.0} µs", nanos / 1e3),
         nanos => format!("{:.1} ms", nanos / 1e6),

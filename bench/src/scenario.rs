@@ -28,6 +28,8 @@ pub(crate) enum What {
     HalfLoad,
     /// Bursts of so many messages to all.
     Broadcast(u32),
+    /// Bursts of so many messages on a topic: from one connection to all others, which only receive.
+    Publish(u32),
     /// Connect, handshake, echo, close.
     Connect,
     /// Nothing any more, after one echo each: memory is what counts.
@@ -35,8 +37,10 @@ pub(crate) enum What {
 }
 
 const KIB: usize = 1024;
+/// Who gets what is published.
+const SUBSCRIBERS: usize = 1000;
 
-pub(crate) const SCENARIOS: [Scenario; 19] = [
+pub(crate) const SCENARIOS: [Scenario; 28] = [
     echo("64x20x1", 64, 20, 1),
     echo("64x20x32", 64, 20, 32),
     echo("64x20x256", 64, 20, 256),
@@ -48,6 +52,15 @@ pub(crate) const SCENARIOS: [Scenario; 19] = [
     echo("4x1MiBx1", 4, KIB * KIB, 1),
     Scenario { what: What::Connect, ..echo("connect", 16, 20, 1) },
     Scenario { what: What::Broadcast(16), ..echo("broadcast", 1000, 20, 1) },
+    publish("publish-64x1", 64, 1),
+    publish("publish-64x16", 64, 16),
+    publish("publish-64x128", 64, 128),
+    publish("publish-1KiBx1", KIB, 1),
+    publish("publish-1KiBx16", KIB, 16),
+    publish("publish-1KiBx128", KIB, 128),
+    Scenario { compression: true, ..publish("deflate-publish-64x1", 64, 1) },
+    Scenario { compression: true, ..publish("deflate-publish-1KiBx1", KIB, 1) },
+    Scenario { compression: true, ..publish("deflate-publish-1KiBx16", KIB, 16) },
     Scenario { compression: true, ..echo("deflate-16x128x1", 16, 128, 1) },
     Scenario { compression: true, ..echo("deflate-16x1KiBx1", 16, KIB, 1) },
     Scenario { compression: true, ..echo("deflate-16x16KiBx1", 16, 16 * KIB, 1) },
@@ -62,6 +75,10 @@ const fn echo(name: &'static str, connections: usize, size: usize, in_flight: u3
     Scenario { name, connections, size, what: What::Echo(in_flight), compression: false, tls: false }
 }
 
+const fn publish(name: &'static str, size: usize, burst: u32) -> Scenario {
+    Scenario { what: What::Publish(burst), ..echo(name, 1 + SUBSCRIBERS, size, burst) }
+}
+
 impl Scenario {
     /// What the load is to do. `rate`: messages a second, for [`What::HalfLoad`].
     pub(crate) fn plan(&self, rate: Option<f64>) -> Plan {
@@ -70,6 +87,7 @@ impl Scenario {
             What::Echo(in_flight) => Shape::Echo { in_flight: count(in_flight), rate: None },
             What::HalfLoad => Shape::Echo { in_flight: count(64), rate },
             What::Broadcast(burst) => Shape::Broadcast { burst: count(burst) },
+            What::Publish(burst) => Shape::Publish { burst: count(burst), rate: None },
             What::Connect => Shape::Connect,
             What::Idle => Shape::Echo { in_flight: NonZeroU32::MIN, rate: None },
         };
@@ -86,6 +104,7 @@ impl Scenario {
     pub(crate) const fn mode(&self) -> Mode {
         match self.what {
             What::Broadcast(_) => Mode::Broadcast,
+            What::Publish(_) => Mode::Publish,
             _ => Mode::Echo,
         }
     }
@@ -102,6 +121,9 @@ impl Scenario {
             What::Echo(in_flight) => format!("{connections} × {size} × {in_flight}"),
             What::HalfLoad => format!("{connections} × {size} at half load"),
             What::Broadcast(burst) => format!("broadcast of {size} to {connections}, in bursts of {burst}"),
+            What::Publish(burst) => {
+                format!("{size} to {} subscribers, in bursts of {burst}", connections - 1)
+            }
             What::Connect => format!("connect, handshake, echo of {size}, close; {connections} at once"),
             What::Idle => format!("{connections} idle after one message"),
         };

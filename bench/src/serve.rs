@@ -1,12 +1,16 @@
 //! wharf as one of the servers that are compared: one thread that serves, its defaults, but for limits that let the messages through.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use wharf::hub::{Hub, SlowConsumer};
 use wharf::{
     Accept, Compression, Connection, Context, Event, Handler, HttpServer, MessageRef, Request, Server,
     ServerConfig, ServerTls,
 };
+
+use crate::topics::{self, Policy};
 
 /// What `wharf-bench serve` can be told.
 #[derive(Args, Debug)]
@@ -24,6 +28,9 @@ pub(crate) struct Serve {
     /// How many threads of wharf's own serve [default: none; the program's one does].
     #[arg(long)]
     workers: Option<usize>,
+    /// What becomes of what subscribers do not take, who may wait for 10 minutes [default: wharf's].
+    #[arg(long)]
+    policy: Option<Policy>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -34,6 +41,8 @@ enum Way {
     Task,
     /// Each message goes to all connections.
     Broadcast,
+    /// Each message goes to all that have subscribed, but to the one that sent it.
+    Publish,
 }
 
 /// The longest message, in bytes.
@@ -58,7 +67,13 @@ pub(crate) async fn serve(options: &Serve) -> Result<(), Box<dyn std::error::Err
             None => compression,
         });
     }
-    let server = Server::mounted(config, [&http])?;
+    let mut hub = Hub::builder().max_subscriptions(usize::MAX);
+    if let Some(policy) = options.policy {
+        config = config.write_timeout(Duration::from_mins(10));
+        hub = hub.slow_consumer(SlowConsumer::new(policy.of_hub()));
+    }
+    let server = Server::with_hub(config, hub.build()?);
+    server.mount([&http])?;
     announce(&http);
     while let Some(event) = server.next_event().await {
         if let Event::Request(request) = event {
@@ -84,6 +99,7 @@ fn answer(request: Request, way: Way, server: &Server) {
                 tokio::spawn(echo(connection));
             }
         }
+        Way::Publish => topics::answer(request, server),
         Way::Broadcast => {
             let _ = request.accept_with(Accept::new(), Broadcast(server.clone()));
         }

@@ -4,6 +4,11 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use clap::ValueEnum;
+
+use crate::process::{Process, StartError};
+use crate::topics::Policy;
+
 /// A column of the table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Server {
@@ -39,6 +44,7 @@ pub(crate) enum Thread {
 pub(crate) enum Mode {
     Echo,
     Broadcast,
+    Publish,
 }
 
 /// What ratios are of.
@@ -126,7 +132,7 @@ impl Server {
         let mut command = match self.kind {
             Kind::Wharf(way, thread) => {
                 let mut command = Command::new(env::current_exe().map_err(|error| error.to_string())?);
-                command.args(["serve", if mode == Mode::Broadcast { "broadcast" } else { way }]);
+                command.args(["serve", mode.name().unwrap_or(way)]);
                 if thread == Thread::Workers {
                     command.args(["--workers", "1"]);
                 }
@@ -144,11 +150,7 @@ impl Server {
             }
         };
         if !matches!(self.kind, Kind::Wharf(..)) {
-            command.arg(match mode {
-                Mode::Broadcast => "broadcast",
-                Mode::Echo if self.is_batched => "batched",
-                Mode::Echo => "echo",
-            });
+            command.arg(mode.name().unwrap_or(if self.is_batched { "batched" } else { "echo" }));
         }
         if compression {
             command.arg("--deflate");
@@ -157,6 +159,29 @@ impl Server {
             command.arg("--tls").arg(certificate).arg(key);
         }
         Ok(command)
+    }
+}
+
+/// wharf as a server of a kind that no other is, on its core.
+pub(crate) fn wharf(way: &str, policy: Option<Policy>) -> Result<Process, String> {
+    let mut command = Command::new(env::current_exe().map_err(|error| error.to_string())?);
+    command.args(["serve", way]);
+    if let Some(policy) = policy.as_ref().and_then(Policy::to_possible_value) {
+        command.args(["--policy", policy.get_name()]);
+    }
+    Process::start(&mut command).map_err(|error| match error {
+        StartError::NotPossible(why) | StartError::Failed(why) => why,
+    })
+}
+
+impl Mode {
+    /// `None` where servers do it in several ways, which have names of their own.
+    const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Echo => None,
+            Self::Broadcast => Some("broadcast"),
+            Self::Publish => Some("publish"),
+        }
     }
 }
 

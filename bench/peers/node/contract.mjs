@@ -6,13 +6,13 @@ import { basename } from "node:path";
 
 export function options() {
   const program = basename(process.argv[1]);
-  const usage = () => stop(2, `usage: ${program} [echo|batched|broadcast] [--deflate] [--level N] [--tls CERT.pem KEY.pem]`);
+  const usage = () => stop(2, `usage: ${program} [echo|batched|broadcast|publish] [--deflate] [--level N] [--tls CERT.pem KEY.pem]`);
   const told = { mode: "echo", deflate: false, level: 6, tls: undefined };
   const given = process.argv.slice(2);
   const next = () => given.shift() ?? usage();
   while (given.length > 0) {
     const argument = next();
-    if (["echo", "batched", "broadcast"].includes(argument)) told.mode = argument;
+    if (["echo", "batched", "broadcast", "publish"].includes(argument)) told.mode = argument;
     else if (argument === "--deflate") told.deflate = true;
     else if (argument === "--level") {
       told.level = Number(next());

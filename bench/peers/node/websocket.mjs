@@ -7,6 +7,7 @@ if (told.deflate) notPossible("websocket does not speak permessage-deflate");
 if (told.mode === "batched") {
   notPossible("websocket hands over one message in each turn of the event loop, and does not tell whether more are there");
 }
+if (told.mode === "publish") notPossible("websocket sends to all connections, and spares none");
 
 const server = new websocket.server({
   httpServer: listening(told),

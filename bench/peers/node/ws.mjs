@@ -29,6 +29,11 @@ const onMessage = {
       if (client.readyState === WebSocket.OPEN) client.send(message, { binary: isBinary });
     }
   },
+  publish: (socket) => (message, isBinary) => {
+    for (const client of server.clients) {
+      if (client !== socket && client.readyState === WebSocket.OPEN) client.send(message, { binary: isBinary });
+    }
+  },
 }[told.mode];
 
 server.on("connection", (socket, request) => {

@@ -20,6 +20,7 @@ struct Data {};
 
 struct Options {
     bool broadcast = false;
+    bool publish = false;
     bool deflate = false;
     uWS::SocketContextOptions tls;
 };
@@ -34,7 +35,7 @@ struct Options {
 }
 
 Options arguments(int count, char **given) {
-    const char *usage = "usage: uwebsockets [echo|batched|broadcast] [--deflate] [--level N] [--tls CERT.pem KEY.pem]";
+    const char *usage = "usage: uwebsockets [echo|batched|broadcast|publish] [--deflate] [--level N] [--tls CERT.pem KEY.pem]";
     Options options;
     for (int at = 1; at < count; at++) {
         std::string_view argument = given[at];
@@ -42,6 +43,8 @@ Options arguments(int count, char **given) {
             not_possible("it batches by itself");
         } else if (argument == "broadcast") {
             options.broadcast = true;
+        } else if (argument == "publish") {
+            options.publish = true;
         } else if (argument == "--deflate") {
             options.deflate = true;
         } else if (argument == "--level" && at + 1 < count) {
@@ -74,6 +77,12 @@ int main(int count, char **given) {
         behavior.open = [](auto *socket) { socket->subscribe("all"); };
         behavior.message = [&app, compress](auto *, std::string_view message, uWS::OpCode opcode) {
             app.publish("all", message, opcode, compress);
+        };
+    } else if (options.publish) {
+        behavior.open = [](auto *socket) { socket->subscribe("t"); };
+        behavior.message = [compress](auto *socket, std::string_view message, uWS::OpCode opcode) {
+            // To all but itself.
+            socket->publish("t", message, opcode, compress);
         };
     } else {
         behavior.message = [compress](auto *socket, std::string_view message, uWS::OpCode opcode) {

@@ -2,6 +2,8 @@
 //!
 //! Each is a [`Broker`](wharf::hub::Broker), given to a hub as it is made, and a Cargo feature of its own.
 
+#[cfg(any(feature = "nats", feature = "redis"))]
+mod backoff;
 #[cfg(feature = "nats")]
 pub mod nats;
 #[cfg(feature = "redis")]

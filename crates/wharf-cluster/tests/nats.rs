@@ -9,8 +9,9 @@ use futures_util::StreamExt;
 use support::backend::Backend;
 use support::nats::NatsServer;
 use support::node::Node;
+use support::process::Directory;
 use support::{until, within};
-use wharf::hub::{Broker, BrokerError, Publish, PublishError};
+use wharf::hub::{Broker, BrokerError, BrokerHealth, Publish, PublishError};
 use wharf_cluster::nats::{NatsBuilder, NatsNotice};
 
 suite!(NatsServer);
@@ -23,6 +24,16 @@ async fn node(broker: impl Broker) -> Node {
 
 fn built(builder: NatsBuilder) -> impl Broker {
     builder.build().expect("the options are valid")
+}
+
+/// Waits until the reason why the broker is away has these words.
+async fn away_because(node: &Node, words: &str) {
+    let mut reason = node.away().await;
+    while !reason.contains(words) {
+        let seen = BrokerHealth::Away { reason: reason.into() };
+        within(node.hub.health_changed(&seen)).await;
+        reason = node.away().await;
+    }
 }
 
 /// Why a message is not taken.
@@ -40,7 +51,8 @@ async fn a_program_without_a_hub_reads_what_hubs_publish() {
     let node = node(NatsServer::broker(server.address())).await;
     let client = server.client().await;
     let mut messages = within(client.subscribe("wharf.t.>")).await.unwrap();
-    within(client.flush()).await.unwrap();
+    // The server, which answers that nobody is there, has the subscription by then.
+    within(client.request("nobody", "".into())).await.unwrap_err();
     within(node.hub.publish_with(text("prices.eur").key("a key")).unwrap()).await.unwrap();
     node.publish("prices.eur", vec![0]).await;
     let position = node.publish("kept.prices", "kept").await.unwrap();
@@ -126,12 +138,26 @@ async fn a_server_that_asks_who_it_is_is_told() {
     let url = format!("nats://user:p%40ss@{}", password.address());
     node(wharf_cluster::nats::Nats::new(&url).unwrap()).await;
     let nobody = Node::start(NatsServer::broker(password.address())).await;
-    let mut reason = nobody.away().await;
-    while !reason.contains("uthorization") {
-        let seen = wharf::hub::BrokerHealth::Away { reason: reason.into() };
-        within(nobody.hub.health_changed(&seen)).await;
-        reason = nobody.away().await;
+    away_because(&nobody, "uthorization").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_tls_is_believed_where_its_authority_is() {
+    let directory = Directory::create();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let (certificate, key) = (path("certificate.pem"), path("key.pem"));
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    std::fs::write(&certificate, own.cert.pem()).unwrap();
+    std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+    let server = NatsServer::with(&["--tls", "--tlscert", &certificate, "--tlskey", &key]).await;
+    for url in ["nats", "tls"].map(|scheme| format!("{scheme}://{}", server.address())) {
+        node(built(wharf_cluster::nats::Nats::builder(&url).root_certificates(&certificate))).await;
     }
+    let unbelieving = Node::start(NatsServer::broker(server.address())).await;
+    away_because(&unbelieving, "invalid peer certificate").await;
+    let plain = NatsServer::start().await;
+    let insisting = Node::start(built(NatsServer::builder(plain.address()).require_tls(true))).await;
+    away_because(&insisting, "cannot be reached").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,8 +169,8 @@ async fn another_server_is_taken_where_one_is_gone() {
     let node = node(broker).await;
     node.publish("rooms.lobby", "text").await;
     servers[1].kill();
-    servers[0].restart().await;
     node.away().await;
+    servers[0].restart().await;
     node.connected().await;
     node.publish("rooms.lobby", "text").await;
 }

@@ -85,6 +85,9 @@ pub enum Failure {
         /// Where in it.
         at: usize,
     },
+    /// More messages came than were sent to it.
+    #[error("messages came that were not to: {0}")]
+    TooMany(u32),
     /// Something came that nobody asked for.
     #[error("a {what} came where message {message} was to go on")]
     Unexpected {

@@ -25,6 +25,7 @@ mod outcome;
 mod pace;
 mod plan;
 mod received;
+mod run;
 mod sending;
 mod stream;
 mod target;

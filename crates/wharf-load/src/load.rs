@@ -33,6 +33,19 @@ impl Load {
         Ok(Self { workers })
     }
 
+    /// What the connections do in the runs from now on.
+    ///
+    /// # Errors
+    /// [`LoadError::Plan`]: it means nothing for a plan of so many connections and threads. They go on as before.
+    pub fn set_shape(&mut self, shape: Shape) -> Result<(), LoadError> {
+        let all: usize = self.workers.iter().map(Worker::connections).sum();
+        check_shape(shape, all, self.workers.len())?;
+        for worker in &mut self.workers {
+            worker.set_shape(share_of_rate(shape, worker.connections(), all));
+        }
+        Ok(())
+    }
+
     /// Loads the server, waits for what is on its way at the end, and leaves the connections open for another run. A
     /// connection that fails is counted, and takes no further part.
     ///
@@ -60,12 +73,21 @@ fn check(plan: &Plan) -> Result<(), LoadError> {
     if plan.connections == 0 || plan.threads == 0 {
         return Err(LoadError::Plan("there must be at least one connection and one thread"));
     }
-    match plan.shape {
-        Shape::Echo { rate: Some(rate), .. } if !(rate.is_finite() && rate > 0.0) => {
+    check_shape(plan.shape, plan.connections, plan.threads)
+}
+
+fn check_shape(shape: Shape, connections: usize, threads: usize) -> Result<(), LoadError> {
+    match shape {
+        Shape::Echo { rate: Some(rate), .. } | Shape::Publish { rate: Some(rate), .. }
+            if !(rate.is_finite() && rate > 0.0) =>
+        {
             Err(LoadError::Plan("the rate must be more than 0 messages a second"))
         }
-        Shape::Broadcast { .. } if plan.threads > 1 => {
-            Err(LoadError::Plan("a broadcast is sent and received by one thread"))
+        Shape::Broadcast { .. } | Shape::Publish { .. } if threads > 1 => {
+            Err(LoadError::Plan("what goes to all is sent and received by one thread"))
+        }
+        Shape::Publish { .. } if connections < 2 => {
+            Err(LoadError::Plan("there must be a connection to publish, and one to receive"))
         }
         _ => Ok(()),
     }

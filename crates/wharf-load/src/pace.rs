@@ -30,6 +30,11 @@ impl Budget {
         u32::try_from(taken).unwrap_or(wanted)
     }
 
+    /// Nothing more is to be sent.
+    pub(crate) const fn end(&mut self) {
+        self.remaining = 0;
+    }
+
     pub(crate) const fn is_spent(&self, now: u64) -> bool {
         now >= self.ends_at || self.remaining == 0
     }

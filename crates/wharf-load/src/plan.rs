@@ -43,6 +43,15 @@ pub enum Shape {
         /// The messages of a burst.
         burst: NonZeroU32,
     },
+    /// The first connection sends bursts of messages, each of which is to come to all connections but itself. Deliveries are
+    /// counted.
+    Publish {
+        /// The messages of a burst.
+        burst: NonZeroU32,
+        /// How many messages a second are sent, in bursts at even distances. `None`: the next burst follows when all have
+        /// all of it. With a rate, a message's time on its way begins when it was due, as that of an [echo](Self::Echo).
+        rate: Option<f64>,
+    },
     /// Connects, sends one message, takes its echo, closes, and begins anew. Such rounds are counted.
     Connect,
 }
@@ -75,7 +84,7 @@ impl Shape {
     pub(crate) const fn in_flight(self) -> u32 {
         match self {
             Self::Echo { in_flight, .. } => in_flight.get(),
-            Self::Broadcast { burst } => burst.get(),
+            Self::Broadcast { burst } | Self::Publish { burst, .. } => burst.get(),
             Self::Connect => 1,
         }
     }

@@ -17,6 +17,7 @@ use crate::messages::{Messages, framer};
 use crate::opening::Opening;
 use crate::outcome::{Outcome, Progress};
 use crate::pace::{Budget, Schedule, nanos};
+use crate::run::{Pace, Run};
 use crate::stream::Stream;
 use crate::target::Target;
 use crate::{Plan, Shape, Until};
@@ -39,30 +40,6 @@ const READ_SIZE: usize = 256 * 1024;
 const OPENING_AT_ONCE: usize = 128;
 /// Shorter than this the system cannot wait exactly.
 const SHORTEST_WAIT: Duration = Duration::from_millis(2);
-
-/// What is left to do in a run, and how it is going.
-struct Run {
-    budget: Budget,
-    pace: Pace,
-    outcome: Outcome,
-    /// Messages on their way, or rounds under way.
-    outstanding: u64,
-}
-
-enum Pace {
-    /// One comes back, another goes.
-    Echo,
-    Even {
-        schedule: Schedule,
-        /// Since when messages are due that could not be sent.
-        overdue: VecDeque<u64>,
-        /// The connections that may send, once for each message.
-        free: VecDeque<usize>,
-    },
-    Broadcast,
-    /// When each connection's round began.
-    Connect(Vec<u64>),
-}
 
 impl Worker {
     pub(crate) fn new(target: Target, plan: &Plan, connections: usize) -> Result<Self, LoadError> {
@@ -89,6 +66,14 @@ impl Worker {
             clock: Instant::now(),
             close_frame,
         })
+    }
+
+    pub(crate) const fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    pub(crate) const fn set_shape(&mut self, shape: Shape) {
+        self.plan.shape = shape;
     }
 
     fn now(&self) -> u64 {
@@ -181,6 +166,7 @@ impl Worker {
         loop {
             let now = self.now();
             self.send_due(&mut run, now);
+            self.send_bursts_due(&mut run, now);
             if run.budget.is_spent(now) {
                 if run.is_done() || self.connections.iter().all(Option::is_none) {
                     break;
@@ -218,7 +204,10 @@ impl Worker {
                 let free = (0..in_flight.get()).flat_map(|_| open.iter().copied()).collect();
                 Pace::Even { schedule: Schedule::new(rate, now), overdue: VecDeque::new(), free }
             }
-            Shape::Broadcast { .. } => Pace::Broadcast,
+            Shape::Broadcast { .. } | Shape::Publish { rate: None, .. } => Pace::Bursts,
+            Shape::Publish { rate: Some(rate), burst } => {
+                Pace::EvenBursts(Schedule::new(rate / f64::from(burst.get()), now))
+            }
             Shape::Connect => Pace::Connect(vec![0; self.connections.len()]),
         }
     }
@@ -231,8 +220,8 @@ impl Worker {
                     self.send(at, in_flight.get(), run, now);
                 }
             }
-            Shape::Echo { rate: Some(_), .. } => {}
-            Shape::Broadcast { burst } => self.broadcast(burst, run, now),
+            Shape::Echo { rate: Some(_), .. } | Shape::Publish { rate: Some(_), .. } => {}
+            Shape::Broadcast { .. } | Shape::Publish { rate: None, .. } => self.send_burst(run, now),
             Shape::Connect => {
                 for at in 0..self.connections.len() {
                     self.begin_round(at, run, now)?;
@@ -250,6 +239,9 @@ impl Worker {
             }
             Err(failure) => {
                 self.lose(at, failure, run);
+                if matches!(run.pace, Pace::Bursts) && run.outstanding == 0 {
+                    self.send_burst(run, now);
+                }
                 Ok(())
             }
         }
@@ -266,6 +258,10 @@ impl Worker {
         if progressed.messages > 0
             && let Some(connection) = &mut self.connections[at]
         {
+            if let Some(more @ 1..) = progressed.messages.checked_sub(connection.on_the_way()) {
+                self.lose(at, Failure::TooMany(more), run);
+                return Ok(());
+            }
             let counts = !matches!(run.pace, Pace::Connect(_));
             let outcome = &mut run.outcome;
             connection.came_back(progressed.messages, |since, count| {
@@ -283,12 +279,13 @@ impl Worker {
                 run.outstanding -= u64::from(progressed.messages);
                 free.extend((0..progressed.messages).map(|_| at));
             }
-            Pace::Broadcast => {
+            Pace::Bursts => {
                 run.outstanding -= u64::from(progressed.messages);
-                if let (0, Shape::Broadcast { burst }) = (run.outstanding, self.plan.shape) {
-                    self.broadcast(burst, run, now);
+                if run.outstanding == 0 {
+                    self.send_burst(run, now);
                 }
             }
+            Pace::EvenBursts(_) => run.outstanding -= u64::from(progressed.messages),
             Pace::Connect(began) => {
                 if progressed.has_opened
                     && let Some(connection) = &mut self.connections[at]
@@ -347,10 +344,23 @@ impl Worker {
         }
     }
 
-    fn broadcast(&mut self, burst: NonZeroU32, run: &mut Run, now: u64) {
-        let Some(burst) = NonZeroU32::new(run.budget.take(burst.get(), now)) else { return };
-        for connection in self.connections.iter_mut().flatten() {
-            connection.expect(burst, now);
+    /// Sends the bursts that are due by an even pace.
+    fn send_bursts_due(&mut self, run: &mut Run, now: u64) {
+        while let Run { budget, pace: Pace::EvenBursts(schedule), .. } = run
+            && !budget.is_spent(schedule.next())
+            && let Some(at) = schedule.due(now)
+        {
+            self.send_burst(run, at);
+        }
+    }
+
+    /// Sends a burst, which counts as on its way to all that are to get it since `since`.
+    fn send_burst(&mut self, run: &mut Run, since: u64) {
+        let burst = self.plan.shape.in_flight();
+        let Some(burst) = NonZeroU32::new(run.budget.take(burst, since)) else { return };
+        let spared = usize::from(matches!(self.plan.shape, Shape::Publish { .. }));
+        for connection in self.connections.iter_mut().skip(spared).flatten() {
+            connection.expect(burst, since);
             run.outstanding += u64::from(burst.get());
         }
         if let Some(first) = &mut self.connections[0] {
@@ -385,23 +395,15 @@ impl Worker {
             Pace::Connect(_) => 1,
             _ => u64::from(connection.on_the_way()),
         };
+        if matches!(run.pace, Pace::Bursts | Pace::EvenBursts(_)) && !self.has_both_ends() {
+            run.budget.end();
+        }
         run.outcome.lost(failure);
     }
-}
 
-impl Run {
-    fn is_done(&self) -> bool {
-        let is_owed = matches!(&self.pace, Pace::Even { overdue, .. } if !overdue.is_empty());
-        self.outstanding == 0 && !is_owed
-    }
-
-    /// When there is something to do though nothing comes.
-    fn next_look(&self, now: u64) -> u64 {
-        let ends_at = if self.budget.is_spent(now) { u64::MAX } else { self.budget.ends_at() };
-        match &self.pace {
-            Pace::Even { schedule, .. } if !self.budget.is_spent(now) => schedule.next().min(ends_at),
-            _ => ends_at,
-        }
+    /// Whether there is one that sends to all, and one that receives.
+    fn has_both_ends(&self) -> bool {
+        self.connections[0].is_some() && self.connections[1..].iter().any(Option::is_some)
     }
 }
 

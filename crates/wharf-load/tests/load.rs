@@ -23,6 +23,8 @@ enum Answer {
     /// The seventh message comes back without its last letter.
     WrongOnce,
     Broadcast,
+    /// To all but the one that sent it.
+    Publish,
     /// Nothing for so long after the first message, and all that came meanwhile then.
     StallOnce(Duration),
     Close,
@@ -35,11 +37,21 @@ struct Answering {
 }
 
 impl Handler for Answering {
+    fn connect(&mut self, context: &mut Context<'_>) {
+        if let Answer::Publish = self.answer {
+            context.connection().subscribe("t").unwrap();
+        }
+    }
+
     fn message(&mut self, context: &mut Context<'_>, message: MessageRef<'_>) {
         self.messages += 1;
         match self.answer {
             Answer::Broadcast => {
                 self.server.broadcast(message);
+                return;
+            }
+            Answer::Publish => {
+                context.connection().publish("t", message).unwrap();
                 return;
             }
             Answer::WrongOnce if self.messages == 7 => {
@@ -213,6 +225,29 @@ fn a_broadcast_counts_what_comes_to_all() {
 }
 
 #[test]
+fn what_is_published_is_to_come_to_all_but_the_publisher() {
+    let target = target(serve(Answer::Publish, false, None));
+    let publish = |rate| Shape::Publish { burst: NonZeroU32::new(3).unwrap(), rate };
+    let plan = Plan { connections: 10, shape: publish(None), ..Plan::default() };
+    let mut load = Load::open(&target, &plan).unwrap();
+    assert_right(&load.run(Until::Messages(20), &Progress::default()).unwrap(), 9 * 20);
+    load.set_shape(publish(Some(1000.0))).unwrap();
+    let outcome = load.run(Until::Messages(20), &Progress::default()).unwrap();
+    assert_right(&outcome, 9 * 20);
+    // The last burst is due after 18 of 1000 a second.
+    assert!(outcome.elapsed >= Duration::from_millis(18), "{:?}", outcome.elapsed);
+}
+
+#[test]
+fn a_publisher_that_gets_its_own_message_is_told_of_it() {
+    let target = target(serve(Answer::Broadcast, false, None));
+    let shape = Shape::Publish { burst: NonZeroU32::MIN, rate: None };
+    let plan = Plan { connections: 3, shape, ..Plan::default() };
+    let outcome = run(&target, &plan, Until::Messages(100));
+    assert!(matches!(outcome.failures[..], [Failure::TooMany(_)]), "{outcome:?}");
+}
+
+#[test]
 fn an_echo_that_is_wrong_is_told_with_its_message_and_place() {
     let target = target(serve(Answer::WrongOnce, false, None));
     let plan = Plan { connections: 1, ..Plan::default() };
@@ -265,6 +300,11 @@ fn a_plan_that_means_nothing_is_an_error() {
         Plan { connections: 0, ..Plan::default() },
         Plan { shape: echo(1, Some(0.0)), ..Plan::default() },
         Plan { shape: Shape::Broadcast { burst: NonZeroU32::MIN }, threads: 2, ..Plan::default() },
+        Plan {
+            shape: Shape::Publish { burst: NonZeroU32::MIN, rate: None },
+            connections: 1,
+            ..Plan::default()
+        },
     ] {
         assert!(matches!(Load::open(&target, &plan), Err(LoadError::Plan(_))));
     }

@@ -17,6 +17,8 @@ pub enum Mode {
     Batched,
     /// Each message goes to all connections.
     Broadcast,
+    /// Each message goes to all connections but the sender's.
+    Publish,
 }
 
 /// Files in PEM.
@@ -37,7 +39,7 @@ impl Options {
             stop(
                 2,
                 &format!(
-                    "usage: {program} [echo|batched|broadcast] [--deflate] [--level N] [--tls CERT.pem KEY.pem]"
+                    "usage: {program} [echo|batched|broadcast|publish] [--deflate] [--level N] [--tls CERT.pem KEY.pem]"
                 ),
             )
         })
@@ -51,6 +53,7 @@ impl Options {
                 "echo" => options.mode = Mode::Echo,
                 "batched" => options.mode = Mode::Batched,
                 "broadcast" => options.mode = Mode::Broadcast,
+                "publish" => options.mode = Mode::Publish,
                 "--deflate" => deflate = true,
                 "--level" => level = arguments.next()?.parse().ok().filter(|level| *level <= 9)?,
                 "--tls" => {
@@ -78,7 +81,7 @@ impl Options {
 
     /// Ends the process where something is asked for that the library does not have.
     pub fn refuse_broadcast(&self, library: &str) {
-        if self.mode == Mode::Broadcast {
+        if matches!(self.mode, Mode::Broadcast | Mode::Publish) {
             not_possible(&format!("{library} has no publish of its own"));
         }
     }

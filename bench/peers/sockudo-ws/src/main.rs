@@ -7,7 +7,7 @@ use contract::{Ended, Mode, Options, Peer, Stream, echo_in_batches, run};
 use futures_util::{Sink, SinkExt, StreamExt};
 use sockudo_ws::deflate::{DeflateConfig, DeflateNegotiation, negotiate_server_deflate};
 use sockudo_ws::handshake::{build_response, generate_accept_key, parse_request};
-use sockudo_ws::{CompressedWebSocketStream, Config, Error, Message, PubSub, Result, Role, WebSocketStream};
+use sockudo_ws::{CompressedWebSocketStream, Config, Error, Message, PubSub, Result, Role, SubscriberId, WebSocketStream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
@@ -98,26 +98,30 @@ impl Sockudo {
                 Ok(())
             }
             Mode::Batched => echo_in_batches(socket, is_answered).await,
-            Mode::Broadcast => {
+            Mode::Broadcast | Mode::Publish => {
                 let (sender, published) = mpsc::unbounded_channel();
                 let subscriber = self.topics.create_subscriber(sender);
                 self.topics.subscribe(subscriber, TOPIC);
-                let ended = self.broadcast(socket, published).await;
+                let ended = self.publish(socket, published, subscriber).await;
                 self.topics.remove_subscriber(subscriber);
                 ended
             }
         }
     }
 
-    async fn broadcast(
+    async fn publish(
         &self,
         mut socket: impl Socket,
         mut published: mpsc::UnboundedReceiver<Message>,
+        own: SubscriberId,
     ) -> Result<()> {
         loop {
             tokio::select! {
                 message = socket.next() => match message.transpose()? {
-                    Some(message) if is_answered(&message) => drop(self.topics.publish(TOPIC, message)),
+                    Some(message) if is_answered(&message) => drop(match self.mode {
+                        Mode::Publish => self.topics.publish_excluding(own, TOPIC, message),
+                        _ => self.topics.publish(TOPIC, message),
+                    }),
                     Some(_) => {}
                     None => return Ok(()),
                 },

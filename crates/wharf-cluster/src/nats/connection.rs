@@ -8,10 +8,10 @@ use rand::seq::SliceRandom;
 use tokio::time::sleep;
 use wharf::hub::{BrokerError, BrokerHealth, Incoming, TopicPattern};
 
-use super::backoff::Backoff;
 use super::builder::Options;
 use super::names::Names;
 use super::session::Session;
+use crate::backoff::Backoff;
 
 /// What the hub's calls and the task that connects have in common.
 pub(super) struct Shared {

@@ -26,7 +26,6 @@
 //! A subscription of a node is one of NATS, of which async-nats keeps about 6 KiB. What a node publishes on topics that it has
 //! subscribed to comes back to it, and is thrown away.
 
-mod backoff;
 mod builder;
 mod connection;
 mod credentials;

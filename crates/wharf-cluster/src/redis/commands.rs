@@ -2,6 +2,7 @@
 //! for the answers of those before them.
 
 use std::future::pending;
+use std::time::Duration;
 
 use redis::{Cmd, Value, cmd};
 use tokio::io::AsyncWriteExt;
@@ -12,6 +13,7 @@ use wharf::hub::BrokerError;
 
 use super::builder::Options;
 use super::connection::{Connection, Replies, answer, away, failed, lost, next_reply};
+use super::progress::Progress;
 
 /// Where commands are handed over. A cheap clone.
 #[derive(Clone, Debug)]
@@ -61,10 +63,13 @@ pub(super) async fn run(
     mut handed_over: mpsc::Receiver<Command>,
     options: &Options,
 ) -> Result<(), BrokerError> {
-    let Connection { replies, writer } = connection;
+    let Connection { replies, writer, progress } = connection;
     let (sent, awaited) = mpsc::unbounded_channel();
     // No longer than what is handed over: a hub waits for acknowledgements.
-    tokio::try_join!(write(writer, &mut handed_over, sent, options), read(replies, awaited, options))?;
+    tokio::try_join!(
+        write(writer, &mut handed_over, sent, &progress, options),
+        read(replies, awaited, &progress, options)
+    )?;
     Ok(())
 }
 
@@ -72,6 +77,7 @@ async fn write(
     mut writer: OwnedWriteHalf,
     handed_over: &mut mpsc::Receiver<Command>,
     sent: mpsc::UnboundedSender<Answer>,
+    progress: &Progress,
     options: &Options,
 ) -> Result<(), BrokerError> {
     let mut batch = Vec::with_capacity(BATCH);
@@ -88,25 +94,46 @@ async fn write(
             // Before it is written, so that it does not take too long unnoticed.
             sent.send(answer).map_err(|_| lost())?;
         }
-        writer.write_all(&bytes).await.map_err(failed)?;
+        write_all(&mut writer, &bytes, progress).await?;
         bytes.clear();
         bytes.shrink_to(64 * 1024);
     }
 }
 
+async fn write_all(
+    writer: &mut OwnedWriteHalf,
+    mut bytes: &[u8],
+    progress: &Progress,
+) -> Result<(), BrokerError> {
+    let mut is_first = true;
+    while !bytes.is_empty() {
+        let written = writer.write(bytes).await.map_err(failed)?;
+        if written == 0 {
+            return Err(lost());
+        }
+        // What the system takes at first it only stores.
+        if !is_first {
+            progress.made();
+        }
+        (bytes, is_first) = (&bytes[written..], false);
+    }
+    Ok(())
+}
+
 async fn read(
     mut replies: Replies,
     mut sent: mpsc::UnboundedReceiver<Answer>,
+    progress: &Progress,
     options: &Options,
 ) -> Result<(), BrokerError> {
-    // What is answered next, and until when.
+    // What is answered next, and since when that is so.
     let mut next: Option<(Answer, Instant)> = None;
     loop {
-        let deadline = next.as_ref().map(|(_, deadline)| *deadline);
+        let since = next.as_ref().map(|(_, since)| *since);
         tokio::select! {
             biased;
             command = sent.recv(), if next.is_none() => match command {
-                Some(answer) => next = Some((answer, Instant::now() + options.request_timeout)),
+                Some(answer) => next = Some((answer, Instant::now())),
                 None => return Ok(()),
             },
             reply = next_reply(&mut replies) => {
@@ -122,14 +149,21 @@ async fn read(
                     return Err(broken);
                 }
             }
-            () = at(deadline) => return Err(BrokerError::TimedOut(options.request_timeout)),
+            () = nothing_for(options.request_timeout, since, progress) => return Err(BrokerError::TimedOut(options.request_timeout)),
         }
     }
 }
 
-async fn at(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => pending().await,
+/// Waits until nothing has moved for so long, since something is awaited.
+///
+/// Cancel safe.
+async fn nothing_for(limit: Duration, since: Option<Instant>, progress: &Progress) {
+    let Some(since) = since else { return pending().await };
+    loop {
+        let deadline = progress.last().max(since) + limit;
+        if deadline <= Instant::now() {
+            return;
+        }
+        sleep_until(deadline).await;
     }
 }

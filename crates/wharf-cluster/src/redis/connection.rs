@@ -12,6 +12,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use wharf::hub::BrokerError;
 
 use super::builder::Options;
+use super::progress::Progress;
 
 /// What comes over a connection: replies, and what is published on channels that were subscribed to.
 pub(super) type Replies = BoxStream<'static, RedisResult<Value>>;
@@ -20,6 +21,7 @@ pub(super) type Replies = BoxStream<'static, RedisResult<Value>>;
 pub(super) struct Connection {
     pub(super) replies: Replies,
     pub(super) writer: OwnedWriteHalf,
+    pub(super) progress: Progress,
 }
 
 impl Connection {
@@ -32,7 +34,9 @@ impl Connection {
         // What it was given and has not sent when it is taken for dead must not arrive behind what the next one sends.
         stream.set_zero_linger().map_err(failed)?;
         let (reader, writer) = stream.into_split();
-        let mut connection = Self { replies: replies(reader), writer };
+        let progress = Progress::new();
+        let replies = replies(progress.watch(reader));
+        let mut connection = Self { replies, writer, progress };
         connection.log_in(options).await?;
         Ok(connection)
     }

@@ -12,9 +12,9 @@
 //!
 //! # Channels
 //! What is published on a topic is published on the channel `wharf:t:TOPIC`, where `wharf` is the
-//! [prefix](RedisBuilder::prefix), so that other programs can listen, and publish: what they publish on such a channel is delivered
-//! to the topic's subscribers, as text where it is UTF-8, else as binary. It has no place in a history, even if the topic has
-//! one.
+//! [prefix](RedisBuilder::prefix), so that other programs can listen, and publish: what they publish on such a channel is
+//! delivered to the topic's subscribers, as text where it is UTF-8, else as binary. It has no place in a history, even if the
+//! topic has one.
 //!
 //! Hubs put an envelope around their messages, which begins with a zero byte:
 //!
@@ -42,10 +42,10 @@
 //! # When it is away
 //! Two connections are kept, one for subscriptions and one for all else, each asked for a sign of life when it is silent.
 //! When one of them fails both are replaced, after a delay that grows with each attempt to
-//! [`max_reconnect_delay`](RedisBuilder::max_reconnect_delay), for as long as there is a hub. Messages on topics without a history
-//! that were published meanwhile by other nodes are missed; those of topics with one are read from there. A node that cannot
-//! keep up with what comes is disconnected by Redis when more waits for it than `client-output-buffer-limit` allows, which
-//! is the same.
+//! [`max_reconnect_delay`](RedisBuilder::max_reconnect_delay), for as long as there is a hub. Messages on topics without a
+//! history that were published meanwhile by other nodes are missed; those of topics with one are read from there. A node that
+//! cannot keep up with what comes is disconnected by Redis when more waits for it than `client-output-buffer-limit` allows,
+//! which is the same.
 //!
 //! `SCRIPT FLUSH` is taken for such a failure, too, when next a script is called.
 
@@ -55,6 +55,7 @@ mod connection;
 mod envelope;
 mod inbox;
 mod names;
+mod progress;
 mod scripts;
 mod session;
 mod subscriptions;

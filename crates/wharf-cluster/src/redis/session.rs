@@ -2,9 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use rand::RngExt;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use wharf::hub::{BrokerError, BrokerHealth, Incoming, TopicPattern};
@@ -15,6 +13,7 @@ use super::connection::{Connection, away};
 use super::inbox::Inbox;
 use super::scripts::Scripts;
 use super::subscriptions::{Change, Subscriptions};
+use crate::backoff::Backoff;
 
 /// What those who ask share with the task that connects.
 #[derive(Debug)]
@@ -45,9 +44,6 @@ struct Established<'a> {
     scripts: Scripts,
 }
 
-/// The delay before the first attempt to connect again; each further one doubles it.
-const FIRST_DELAY: Duration = Duration::from_millis(50);
-
 impl Session {
     pub(super) fn new(options: Options) -> Self {
         let link = Err("it was not connected yet".into());
@@ -73,27 +69,36 @@ impl Session {
 
     /// Keeps the connections up, and tells how they stand, until the hub is gone.
     pub(super) async fn keep(&self, incoming: Incoming, mut inbox: Inbox) {
-        let mut failures = 0;
+        let max_delay = self.options.max_reconnect_delay;
+        let mut backoff = Backoff::new(max_delay);
         loop {
-            let began = Instant::now();
-            let Err(error) = self.connect_and_serve(&incoming, &mut inbox).await else { return };
+            let mut connected = None;
+            let served = self.connect_and_serve(&incoming, &mut inbox, &mut connected).await;
+            let Err(error) = served else { return };
             let reason = match error {
                 BrokerError::Away(reason) => reason,
                 error => error.to_string().into(),
             };
             self.lock().link = Err(reason.clone());
             incoming.health(BrokerHealth::Away { reason });
-            // One that was up for so long was well.
-            failures = if began.elapsed() > self.options.max_reconnect_delay { 0 } else { failures + 1 };
+            // One that is lost again at once, each time, is not asked more often for it.
+            if connected.is_some_and(|since: Instant| since.elapsed() > max_delay) {
+                backoff.reset();
+            }
             tokio::select! {
-                () = sleep(delay(failures, self.options.max_reconnect_delay)) => {}
+                () = sleep(backoff.next()) => {}
                 () = incoming.gone() => return,
             }
         }
     }
 
-    /// Until the hub is gone, or why a connection was lost.
-    async fn connect_and_serve(&self, incoming: &Incoming, inbox: &mut Inbox) -> Result<(), BrokerError> {
+    /// Until the hub is gone, or why a connection was lost, and since when it was there.
+    async fn connect_and_serve(
+        &self,
+        incoming: &Incoming,
+        inbox: &mut Inbox,
+        connected: &mut Option<Instant>,
+    ) -> Result<(), BrokerError> {
         let limit = self.options.connect_timeout;
         let established = tokio::select! {
             established = timeout(limit, self.establish(inbox)) => established,
@@ -104,6 +109,7 @@ impl Session {
         let (to_commands, handed_over) = Commands::channel();
         let (changes, mut to_change) = mpsc::channel(1);
         self.lock().link = Ok(Link { commands: to_commands, changes, scripts });
+        *connected = Some(Instant::now());
         incoming.health(BrokerHealth::Connected);
         let serve_commands = commands::run(commands, handed_over, &self.options);
         let serve_subscriptions = subscriptions.run(&mut to_change);
@@ -135,25 +141,5 @@ impl Session {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How long to wait after so many failures in a row: half of it at random, so that not all nodes come at once.
-fn delay(failures: u32, max: Duration) -> Duration {
-    let full = FIRST_DELAY.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(max);
-    full.mul_f64(rand::rng().random_range(0.5..=1.0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_delay_grows_to_its_bound_and_stays_there() {
-        let max = Duration::from_secs(10);
-        for (failures, full) in [(0, 50), (1, 50), (2, 100), (5, 800), (20, 10_000), (u32::MAX, 10_000)] {
-            let (delay, full) = (delay(failures, max), Duration::from_millis(full));
-            assert!(full / 2 <= delay && delay <= full, "{failures}: {delay:?}");
-        }
     }
 }

@@ -13,6 +13,7 @@ use super::builder::Options;
 use super::connection::{Connection, Replies, answer, away, failed, lost, next_reply};
 use super::envelope;
 use super::inbox::Inbox;
+use super::progress::Progress;
 
 /// What is to change, and who waits until it has.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub(super) struct Subscriptions<'a> {
     inbox: &'a mut Inbox,
     replies: Replies,
     writer: OwnedWriteHalf,
+    progress: Progress,
     /// The patterns with wildcards, by what they are called at Redis.
     by_glob: HashMap<Vec<u8>, TopicPattern>,
     /// What Redis has not confirmed, in the order in which it will. `None`: nobody waits for it.
@@ -46,9 +48,9 @@ const AT_ONCE: usize = 1024;
 
 impl<'a> Subscriptions<'a> {
     pub(super) fn new(connection: Connection, inbox: &'a mut Inbox, options: &'a Options) -> Self {
-        let Connection { replies, writer } = connection;
+        let Connection { replies, writer, progress } = connection;
         let (by_glob, unconfirmed) = (HashMap::new(), VecDeque::new());
-        Self { options, inbox, replies, writer, by_glob, unconfirmed }
+        Self { options, inbox, replies, writer, progress, by_glob, unconfirmed }
     }
 
     /// Subscribes to what was subscribed to before, and waits until all of it is confirmed.
@@ -82,34 +84,38 @@ impl<'a> Subscriptions<'a> {
     /// Why the connection is lost.
     pub(super) async fn run(mut self, changes: &mut mpsc::Receiver<Change>) -> Result<(), BrokerError> {
         let Options { ping_interval, request_timeout, .. } = *self.options;
-        let mut is_pinged = false;
-        let mut deadline = Instant::now() + ping_interval;
+        // It has to answer, since when.
+        let mut asked: Option<Instant> = None;
+        let mut since = Instant::now();
         loop {
             // The hub's task may be waiting for a confirmation, and takes no messages before it has come.
             let reads = !self.inbox.is_full() || !self.unconfirmed.is_empty();
+            let limit = if asked.is_some() { request_timeout } else { ping_interval };
+            let deadline = self.progress.last().max(since).max(asked.unwrap_or(since)) + limit;
             tokio::select! {
                 reply = next_reply(&mut self.replies), if reads => {
                     self.take(reply?)?;
-                    is_pinged = false;
-                    deadline = Instant::now() + ping_interval;
+                    asked = None;
                 }
-                () = self.inbox.has_room(), if !reads => deadline = Instant::now() + ping_interval,
+                // What was not read meanwhile says nothing of those who sent it.
+                () = self.inbox.has_room(), if !reads => since = Instant::now(),
                 change = changes.recv() => match change {
+                    // Its confirmation tells as much as an answer to PING.
                     Some(change) => {
                         self.change(change).await?;
-                        // Its confirmation tells as much as an answer to PING.
-                        is_pinged = true;
-                        deadline = Instant::now() + request_timeout;
+                        asked = Some(Instant::now());
                     }
                     None => return Ok(()),
                 },
                 () = sleep_until(deadline), if reads => {
-                    if is_pinged {
+                    if deadline < self.progress.last() + limit {
+                        continue;
+                    }
+                    if asked.is_some() {
                         return Err(BrokerError::TimedOut(request_timeout));
                     }
                     self.write(&cmd("PING").get_packed_command()).await?;
-                    is_pinged = true;
-                    deadline = Instant::now() + request_timeout;
+                    asked = Some(Instant::now());
                 }
             }
         }

@@ -1,6 +1,11 @@
 //! What Redis keeps of topics with a history, and what it forgets.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use redis::cmd;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use wharf::hub::{
     Acknowledgement, BoxFuture, Broker, BrokerError, HistoryRead, HistoryRequest, Incoming, Interest,
     Outgoing, Position, Recovery, TopicPattern,
@@ -150,6 +155,46 @@ async fn large_messages_are_read_a_few_at_a_time() {
         let got = subscriber.next().await;
         assert_eq!((got.position.unwrap().offset, got.text.len()), (offset, large.len()));
     }
+}
+
+#[tokio::test]
+async fn a_history_may_take_longer_on_its_way_than_redis_may_be_silent() {
+    let server = Server::start().await;
+    let [there] = nodes(&server).await;
+    let mut here = Node::start(broker(narrow_way_to(server.address()).await)).await;
+    here.connected().await;
+    let large = "x".repeat(100_000);
+    let start = Position { offset: 0, ..there.publish("kept.a", large.as_str()).await.unwrap() };
+    for _ in 1..20 {
+        there.publish("kept.a", large.as_str()).await;
+    }
+    let subscriber = here.client().await;
+    let recovery = subscriber.recover("kept.a", start).await.unwrap().recovery;
+    assert_eq!(recovery, Some(Recovery::Recovered { messages: 20 }));
+}
+
+/// Passes connections on to a server, from which not more than 640 KB come in a second.
+async fn narrow_way_to(server: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (mut from_client, mut to_client) = client.into_split();
+            let (mut from_server, mut to_server) =
+                TcpStream::connect(server).await.expect("it is there").into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+            tokio::spawn(async move {
+                let mut bytes = vec![0; 16 * 1024];
+                while let Ok(count @ 1..) = from_server.read(&mut bytes).await {
+                    tokio::time::sleep(Duration::from_millis(25)).await;
+                    if to_client.write_all(&bytes[..count]).await.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    address
 }
 
 #[tokio::test]

@@ -129,7 +129,7 @@ pub(crate) fn broker(server: SocketAddr) -> Redis {
 
 pub(crate) fn builder(server: SocketAddr) -> RedisBuilder {
     Redis::builder(&format!("redis://{server}"))
-        .request_timeout(Duration::from_millis(500))
+        .request_timeout(Duration::from_secs(1))
         .ping_interval(Duration::from_millis(300))
         .max_reconnect_delay(Duration::from_millis(200))
 }

@@ -12,7 +12,7 @@ use super::backend::Backend;
 use super::process::{Directory, Process, free_address};
 use super::within;
 
-/// A nats-server with `JetStream`.
+/// A nats-server with JetStream.
 pub struct NatsServer {
     address: SocketAddr,
     monitoring: SocketAddr,

@@ -15,15 +15,17 @@ pub struct Process {
 impl Process {
     /// Starts a program that Debian has in a package of this name.
     pub fn start(program: &str, package: &str, arguments: &[String]) -> Self {
-        let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        match command.spawn() {
-            Ok(child) => Self { child },
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                panic!("{program} is not there: apt-get install {package}")
+        // Debian has some where only root's PATH leads.
+        for path in [program.to_owned(), format!("/usr/sbin/{program}")] {
+            let mut command = Command::new(path);
+            command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            match command.spawn() {
+                Ok(child) => return Self { child },
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => panic!("{program} does not start: {error}"),
             }
-            Err(error) => panic!("{program} does not start: {error}"),
         }
+        panic!("{program} is not there: apt-get install {package}")
     }
 
     /// Whether it has ended by itself, such as one whose port somebody else has.

@@ -178,7 +178,10 @@ pub async fn nothing_that_was_acknowledged_is_lost_when_the_broker_is_killed<B: 
     let count = within(publishing).await.expect("it goes on");
     let expected: Vec<_> = (0..count).collect();
     assert_eq!(numbers(&subscribers[1], count).await, expected);
-    assert_eq!(numbers(&subscribers[0], count).await, expected);
+    // Here, what is published while the broker is away goes before what waits for its place in the history.
+    let mut here_in_any_order = numbers(&subscribers[0], count).await;
+    here_in_any_order.sort_unstable();
+    assert_eq!(here_in_any_order, expected);
     subscribers[1].has_nothing_more().await;
     let client = there.client().await;
     let first = wharf::hub::Position { offset: 0, ..here.publish("kept.a", "end").await.expect("a history") };

@@ -72,7 +72,9 @@ impl Interests {
     /// Gives up what nobody has wanted for long enough: what the broker is to bring no longer.
     pub(super) fn give_up(&mut self, now: Instant) -> Vec<TopicPattern> {
         let mut given_up = Vec::new();
-        while let Some((at, pattern)) = self.lingering.pop_front_if(|(at, _)| *at <= now) {
+        while self.next().is_some_and(|at| at <= now)
+            && let Some((at, pattern)) = self.lingering.pop_front()
+        {
             // Otherwise it was wanted again meanwhile, and may be given up at a later time.
             if self.by_pattern.get(&pattern).is_some_and(|interested| interested.until == Some(at))
                 && let Some(interested) = self.by_pattern.remove(&pattern)

@@ -40,10 +40,10 @@ enum Request {
     Want(Wanted, Arc<Shared>, Answer),
     WantNoLonger(TopicPattern),
     Arrived(Arrived),
-    /// The change of this number, here.
-    PresenceChanged(u64, Change),
     /// Messages may have been lost on their way.
     Missed,
+    /// The change of this number, here.
+    PresenceChanged(u64, Change),
 }
 
 /// A message for other nodes.

@@ -1,7 +1,6 @@
 //! The messages of topics with a history, put in the order of their offsets before they are delivered.
 
 use std::collections::HashMap;
-use std::mem;
 
 use crate::hub::broker::Arrived;
 use crate::hub::history::HistoryRead;
@@ -15,12 +14,21 @@ pub(super) struct Sequences {
 
 #[derive(Debug, Default)]
 struct Sequence {
-    /// The last that was delivered.
+    /// The last that was delivered, or that there was when the first subscriber was told where the topic stands. Before,
+    /// nothing is known to be missing.
     last: Option<Position>,
-    /// Where the history stood for the first who subscribed: before anything was delivered, what lies behind it is missing.
-    begun: Option<Position>,
-    /// What is missing before these is being read.
-    behind_gap: Option<Vec<Arrived>>,
+    /// Where the topic stood then: what is not behind it is not delivered as it comes.
+    began: Option<Position>,
+    gap: Option<Gap>,
+}
+
+/// Something is missing, and being read.
+#[derive(Debug, Default)]
+struct Gap {
+    /// What came meanwhile.
+    behind: Vec<Arrived>,
+    /// More may have been lost since the reading began.
+    is_read_again: bool,
 }
 
 /// What is to be done with a message that came.
@@ -44,6 +52,8 @@ pub(super) struct Filled {
     pub(super) missed: u64,
     /// What came meanwhile, to be looked at again.
     pub(super) arrived: Vec<Arrived>,
+    /// What is behind this offset is to be read once more.
+    pub(super) read_again: Option<u64>,
 }
 
 impl Sequences {
@@ -68,24 +78,21 @@ impl Sequences {
         let Some((sequence, position)) = self.by_topic.get_mut(topic).zip(*position) else {
             return Next::Deliver(Box::new(arrived));
         };
-        if let Some(behind_gap) = &mut sequence.behind_gap {
-            behind_gap.push(arrived);
+        if let Some(gap) = &mut sequence.gap {
+            gap.behind.push(arrived);
             return Next::Nothing;
         }
         let last = match sequence.last {
             Some(last) if last.epoch == position.epoch => last.offset,
             // Another history: all of it is new.
             Some(_) => 0,
-            // What lies before it has been read by those who are to have it.
-            None => {
-                sequence.begun_in(position.epoch).unwrap_or(u64::MAX).min(position.offset.saturating_sub(1))
-            }
+            None => position.offset.saturating_sub(1),
         };
         if position.offset <= last {
             return Next::Nothing;
         }
         if position.offset > last + 1 {
-            sequence.behind_gap = Some(vec![arrived]);
+            sequence.gap = Some(Gap { behind: vec![arrived], is_read_again: false });
             return Next::Read { after: last };
         }
         sequence.last = Some(position);
@@ -96,8 +103,10 @@ impl Sequences {
     pub(super) fn begin_to_fill(&mut self) -> Vec<(Topic, u64)> {
         let mut to_read = Vec::new();
         for (topic, sequence) in &mut self.by_topic {
-            if let (Some(last), None) = (sequence.last.or(sequence.begun), &sequence.behind_gap) {
-                sequence.behind_gap = Some(Vec::new());
+            if let Some(gap) = &mut sequence.gap {
+                gap.is_read_again = true;
+            } else if let Some(last) = sequence.last {
+                sequence.gap = Some(Gap::default());
                 to_read.push((topic.clone(), last.offset));
             }
         }
@@ -108,50 +117,53 @@ impl Sequences {
     /// it any more.
     pub(super) fn fill(&mut self, topic: &Topic, read: HistoryRead) -> Option<Filled> {
         let sequence = self.by_topic.get_mut(topic)?;
-        let arrived = sequence.behind_gap.take()?;
-        let last = sequence.last.or(sequence.begun);
-        let delivered = last.filter(|last| last.epoch == read.epoch).map_or(0, |last| last.offset);
+        let Gap { behind, is_read_again } = sequence.gap.take()?;
+        let delivered = sequence.last.filter(|last| last.epoch == read.epoch).map_or(0, |last| last.offset);
         let missed = read.first.saturating_sub(delivered + 1);
         let is_new =
             |read: &Arrived| read.publication.position.is_some_and(|position| position.offset > delivered);
         let HistoryRead { epoch, last, messages, .. } = read;
-        sequence.last = Some(Position { epoch, offset: last.max(delivered) });
-        Some(Filled { messages: messages.into_iter().filter(is_new).collect(), missed, arrived })
-    }
-
-    /// What was missing could not be read. It is read when more comes, or the broker is there again.
-    pub(super) fn not_filled(&mut self, topic: &Topic) {
-        if let Some(sequence) = self.by_topic.get_mut(topic) {
-            // All that waited is in the history, too.
-            mem::take(&mut sequence.behind_gap);
+        let offset = last.max(delivered);
+        sequence.last = Some(Position { epoch, offset });
+        let messages = messages.into_iter().filter(is_new).collect();
+        if is_read_again {
+            sequence.gap = Some(Gap { behind, is_read_again: false });
+            return Some(Filled { messages, missed, arrived: Vec::new(), read_again: Some(offset) });
         }
+        Some(Filled { messages, missed, arrived: behind, read_again: None })
     }
 
-    /// A subscriber has read all up to this position. If it is the first, what it is to get begins there.
-    pub(super) fn begin(&mut self, topic: &Topic, read: Position) {
-        if let Some(sequence) = self.by_topic.get_mut(topic) {
-            sequence.begun.get_or_insert(read);
+    /// Whether what was read is of another history than what was delivered: then all of it is missing.
+    pub(super) fn is_another(&self, topic: &Topic, read: &HistoryRead) -> bool {
+        let last = self.by_topic.get(topic).and_then(|sequence| sequence.last);
+        last.is_some_and(|last| last.epoch != read.epoch)
+    }
+
+    /// What was missing could not be read. It is read when more comes, or the broker is there again; at once, behind the offset
+    /// that is returned, if it was since.
+    pub(super) fn not_filled(&mut self, topic: &Topic) -> Option<u64> {
+        let sequence = self.by_topic.get_mut(topic)?;
+        // All that waited is in the history, too.
+        let Gap { is_read_again, .. } = sequence.gap.take()?;
+        let last = sequence.last.filter(|_| is_read_again)?;
+        sequence.gap = Some(Gap::default());
+        Some(last.offset)
+    }
+
+    /// A subscriber has been told all up to this position: whether what is behind it is delivered as it comes, or was while
+    /// the subscriber waited. If not it is to be told anew.
+    pub(super) fn begins(&mut self, topic: &Topic, read: Position) -> bool {
+        let Some(sequence) = self.by_topic.get_mut(topic) else { return true };
+        if sequence.last.is_none() && sequence.gap.is_none() {
+            (sequence.last, sequence.began) = (Some(read), Some(read));
         }
-    }
-
-    /// Whether nothing of this history was delivered, though something of another was.
-    pub(super) fn is_new(&self, topic: &Topic, epoch: u64) -> bool {
-        let sequence = self.by_topic.get(topic);
-        let last = sequence.and_then(|sequence| sequence.last.or(sequence.begun));
-        last.is_some_and(|last| last.epoch != epoch)
+        sequence.began.is_none_or(|began| began.epoch != read.epoch || began.offset <= read.offset)
     }
 
     /// Whether a subscriber for whom all was read up to this position may get some of it again, as it comes.
     pub(super) fn is_behind(&self, topic: &Topic, read: Position) -> bool {
         let last = self.by_topic.get(topic).and_then(|sequence| sequence.last);
         last.is_none_or(|last| last.epoch != read.epoch || last.offset < read.offset)
-    }
-}
-
-impl Sequence {
-    /// The offset in this history behind which something is missing, while nothing was delivered.
-    fn begun_in(&self, epoch: u64) -> Option<u64> {
-        self.begun.filter(|begun| begun.epoch == epoch).map(|begun| begun.offset)
     }
 }
 
@@ -216,35 +228,54 @@ mod tests {
     }
 
     #[test]
-    fn what_a_subscriber_has_not_got_yet_can_be_missing_too() {
+    fn what_may_have_been_lost_while_it_was_read_is_read_again() {
         let mut sequences = wanted();
-        assert!(sequences.begin_to_fill().is_empty(), "nobody knows where it stood");
-        sequences.begin(&topic(), Position { epoch: EPOCH, offset: 2 });
-        sequences.begin(&topic(), Position { epoch: EPOCH, offset: 9 });
-        assert!(matches!(sequences.arrived(message(EPOCH, 5)), Next::Read { after: 2 }));
-        let filled = sequences.fill(&topic(), read(EPOCH, 1..=5)).unwrap();
-        assert_eq!((offsets(&filled.messages), filled.missed), (vec![3, 4, 5], 0));
-
-        let mut sequences = wanted();
-        sequences.begin(&topic(), Position { epoch: EPOCH, offset: 2 });
-        assert_eq!(sequences.begin_to_fill(), [(topic(), 2)]);
+        assert!(is_delivered(&sequences.arrived(message(EPOCH, 1))));
+        assert_eq!(sequences.begin_to_fill(), [(topic(), 1)]);
+        assert!(sequences.begin_to_fill().is_empty(), "it is being read");
+        let filled = sequences.fill(&topic(), read(EPOCH, 2..=3)).unwrap();
+        assert_eq!((offsets(&filled.messages), filled.read_again), (vec![2, 3], Some(3)));
+        assert!(matches!(sequences.arrived(message(EPOCH, 5)), Next::Nothing));
+        assert!(sequences.begin_to_fill().is_empty());
+        assert_eq!(sequences.not_filled(&topic()), Some(3));
+        let filled = sequences.fill(&topic(), read(EPOCH, 4..=5)).unwrap();
+        assert_eq!((offsets(&filled.messages), filled.read_again), (vec![4, 5], None));
+        assert_eq!(sequences.begin_to_fill(), [(topic(), 5)]);
+        assert_eq!(sequences.not_filled(&topic()), None);
+        assert_eq!(sequences.begin_to_fill(), [(topic(), 5)]);
     }
 
     #[test]
-    fn what_was_read_before_it_came_goes_to_those_who_have_not_read_it() {
+    fn what_is_published_after_a_subscriber_was_told_where_the_topic_stands_can_be_missing() {
         let mut sequences = wanted();
-        sequences.begin(&topic(), Position { epoch: EPOCH, offset: 2 });
-        assert!(is_delivered(&sequences.arrived(message(EPOCH, 1))));
-        assert!(is_delivered(&sequences.arrived(message(EPOCH, 2))));
-        assert!(is_delivered(&sequences.arrived(message(EPOCH, 3))));
+        assert!(sequences.begin_to_fill().is_empty(), "nobody has been told anything");
+        assert!(sequences.begins(&topic(), Position { epoch: EPOCH, offset: 5 }));
+        assert_eq!(sequences.begin_to_fill(), [(topic(), 5)]);
+        let filled = sequences.fill(&topic(), read(EPOCH, 6..=7)).unwrap();
+        assert_eq!((offsets(&filled.messages), filled.missed), (vec![6, 7], 0));
+        assert!(matches!(sequences.arrived(message(EPOCH, 5)), Next::Nothing), "it was told");
+    }
+
+    #[test]
+    fn a_subscriber_who_was_told_less_than_the_first_is_told_anew() {
+        let mut sequences = wanted();
+        let mut begins = |offset| sequences.begins(&topic(), Position { epoch: EPOCH, offset });
+        assert!(begins(5));
+        assert!(!begins(4), "5 is not delivered as it comes");
+        assert!(begins(6));
+        assert!(is_delivered(&sequences.arrived(message(EPOCH, 6))));
+        assert!(
+            sequences.begins(&topic(), Position { epoch: EPOCH, offset: 5 }),
+            "6 was delivered while it waited"
+        );
     }
 
     #[test]
     fn another_history_is_new_from_its_beginning() {
         let mut sequences = wanted();
         assert!(is_delivered(&sequences.arrived(message(EPOCH, 5))));
-        assert!(!sequences.is_new(&topic(), EPOCH));
-        assert!(sequences.is_new(&topic(), EPOCH + 1));
+        assert!(!sequences.is_another(&topic(), &read(EPOCH, 1..=5)));
+        assert!(sequences.is_another(&topic(), &read(EPOCH + 1, 1..=2)));
         assert!(matches!(sequences.arrived(message(EPOCH + 1, 2)), Next::Read { after: 0 }));
         let filled = sequences.fill(&topic(), read(EPOCH + 1, 1..=2)).unwrap();
         assert_eq!((offsets(&filled.messages), filled.missed), (vec![1, 2], 0));

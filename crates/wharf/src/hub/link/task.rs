@@ -159,7 +159,7 @@ impl Task {
             Request::Arrived(arrived) => {
                 self.room.add_permits(1);
                 if arrived.publication.topic.as_str() == presence::TOPIC {
-                    self.heard(&arrived).await;
+                    self.heard(&arrived);
                 } else {
                     self.arrived(arrived).await;
                 }
@@ -213,7 +213,7 @@ impl Task {
     }
 
     /// Another node has said something.
-    async fn heard(&mut self, arrived: &Arrived) {
+    fn heard(&mut self, arrived: &Arrived) {
         let Some((hub, id)) = self.hub.upgrade().zip(arrived.id) else { return };
         let Some(said) = Said::read(arrived.publication.message.as_bytes()) else { return };
         if id.node == self.node || !self.arrivals.is_first(arrived) {
@@ -365,10 +365,14 @@ impl Task {
 
     fn fill_gap(&mut self, topic: Topic, after: u64) {
         match self.history_of(&topic) {
-            Some(history) => {
-                self.read_history(topic, history, Some(after), Purpose::FillGap { after });
-            }
-            None => self.sequences.not_filled(&topic),
+            Some(history) => self.read_history(topic, history, Some(after), Purpose::FillGap { after }),
+            None => self.not_filled(topic),
+        }
+    }
+
+    fn not_filled(&mut self, topic: Topic) {
+        if let Some(after) = self.sequences.not_filled(&topic) {
+            self.fill_gap(topic, after);
         }
     }
 
@@ -384,12 +388,12 @@ impl Task {
         let Reading { topic, result, purpose } = reading;
         match (purpose, result) {
             (Purpose::FillGap { after }, Ok(read))
-                if after > 0 && self.sequences.is_new(&topic, read.epoch) =>
+                if after > 0 && self.sequences.is_another(&topic, &read) =>
             {
                 self.fill_gap(topic, 0);
             }
             (Purpose::FillGap { .. }, Ok(read)) => self.fill(topic, read).await,
-            (Purpose::FillGap { .. }, Err(_)) => self.sequences.not_filled(&topic),
+            (Purpose::FillGap { .. }, Err(_)) => self.not_filled(topic),
             (Purpose::Recover { connection, since, answer }, result) => {
                 self.recover(&topic, connection, since, answer, result);
             }
@@ -398,7 +402,9 @@ impl Task {
 
     /// What was missing has been read.
     async fn fill(&mut self, topic: Topic, read: HistoryRead) {
-        let Some(Filled { messages, missed, arrived }) = self.sequences.fill(&topic, read) else { return };
+        let Some(Filled { messages, missed, arrived, read_again }) = self.sequences.fill(&topic, read) else {
+            return;
+        };
         if missed > 0
             && let Some(hub) = self.hub.upgrade()
             && let Some(message) = hub.presentation.missed(&topic, missed)
@@ -413,6 +419,9 @@ impl Task {
         for arrived in arrived {
             Box::pin(self.arrived(arrived)).await;
         }
+        if let Some(after) = read_again {
+            self.fill_gap(topic, after);
+        }
     }
 
     /// What a subscriber missed has been read, or was not.
@@ -426,11 +435,18 @@ impl Task {
     ) {
         let Some(hub) = self.hub.upgrade() else { return };
         let Some(shard) = hub.shards.of(connection.home()) else { return };
+        if let Ok(read) = &result
+            && !self.sequences.begins(topic, read.position())
+            && let Some(history) = hub.rules.of(topic).history
+        {
+            let after = since.map(Since::offset);
+            let purpose = Purpose::Recover { connection, since, answer };
+            return self.read_history(topic.clone(), history, after, purpose);
+        }
         let pattern = TopicPattern::from(topic.clone());
         let recovered = match result {
             Ok(read) => {
                 let position = read.position();
-                self.sequences.begin(topic, position);
                 let repeats = self.sequences.is_behind(topic, position);
                 let is_recovered = since.is_some_and(|since| match since {
                     Since::Position(position) => read.reaches_back_to(position),

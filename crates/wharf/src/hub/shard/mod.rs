@@ -305,11 +305,11 @@ impl Shard {
     }
 
     /// A subscription is there: the connection is told, in its place among the messages, and so is who awaits it.
-    fn tell(&self, subscriber: Place, pattern: &TopicPattern, answer: Answer, subscribed: Subscribed) {
+    fn tell(&self, to: Place, pattern: &TopicPattern, answer: Answer, subscribed: Subscribed) {
         if let Some(message) = answer.reply(&subscribed) {
             let publication = Publication::new(pattern.as_if_topic(), message.clone());
             let issue = Issue::new(publication, Arc::default(), message, None);
-            self.send(subscriber, &[Arc::new(issue)], true);
+            self.send(to, &[Arc::new(issue)], true);
         }
         answer.tell(Ok(subscribed));
     }
