@@ -166,6 +166,41 @@ test("a chat message that the server refuses is said to be refused, and why", as
   await tab.close();
 });
 
+test("two tabs hear each other on a topic of the hub, and see who is there", async () => {
+  const ann = await openPage(browser, wharf.url);
+  const bob = await openPage(browser, wharf.url);
+  for (const [tab, name, topic] of [
+    [ann, "Ann", "rooms.lobby"],
+    [bob, "Bob", "rooms.*"],
+  ]) {
+    await tab.getByLabel("Name", { exact: true }).fill(name);
+    await tab.getByLabel("Topic").fill(topic);
+    await tab.getByRole("button", { name: "Subscribe", exact: true }).click();
+    await shows(tab, "#hub-log .note .what", /^subscribed$/);
+    await tab.locator("#hub-state[data-state=open]").waitFor();
+  }
+  await bob.getByLabel("Topic").fill("rooms.lobby");
+  await bob.getByLabel("Data").fill('{"text": "<b>ahoy</b>"}');
+  await bob.getByRole("button", { name: "Publish" }).click();
+  for (const tab of [ann, bob]) {
+    await shows(tab, "#hub-log .received .what", '{"text":"<b>ahoy</b>"}');
+  }
+  await bob.getByRole("button", { name: "Who is there?" }).click();
+  await shows(bob, "#hub-log .note .what", "1 connection, Ann");
+  await ann.getByRole("button", { name: "Unsubscribe from rooms.lobby" }).click();
+  assert.equal(await ann.locator("#hub-subscriptions li").count(), 0);
+  await bob.getByRole("button", { name: "Who is there?" }).click();
+  await shows(bob, "#hub-log .note .what", "0 connections");
+  await bob.getByLabel("Topic").fill("no..topic");
+  await bob.getByRole("button", { name: "Publish" }).click();
+  await shows(bob, "#hub-refused", /^Not done: .*empty token/);
+  for (const tab of [ann, bob]) {
+    assert.deepEqual(tab.problems, []);
+  }
+  assert.deepEqual(await barriers(ann), []);
+  await Promise.all([ann.close(), bob.close()]);
+});
+
 test("the live numbers follow what the server does", async (t) => {
   const own = await startWharf();
   t.after(() => own.end());

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::bench::Bench;
 use crate::connect::Connect;
 use crate::options::ServerOptions;
-use crate::serve::{Listen, Permissions, TlsOptions};
+use crate::serve::{BrokerUrl, Listen, Permissions, TlsOptions};
 
 /// Parses the program's arguments. Without a command, they are those of `serve`.
 ///
@@ -63,6 +63,7 @@ pub(crate) enum Command {
 
 /// What `wharf serve` can be told.
 #[derive(Args, Debug)]
+#[command(after_long_help = HUB)]
 pub(crate) struct Serve {
     /// File with options, in TOML or JSON: the flags' names with _ for -. Flags win over it.
     #[arg(long, value_name = "FILE")]
@@ -98,12 +99,25 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "COUNT")]
     pub(crate) workers: Option<NonZero<usize>>,
 
+    /// Share the topics of /hub with other nodes, through NATS or Redis: nats://HOST:PORT or redis://HOST:PORT
+    /// [default: with nobody].
+    #[arg(long, value_name = "URL")]
+    pub(crate) broker: Option<BrokerUrl>,
+
     #[command(flatten)]
     pub(crate) tls: TlsOptions,
 
     #[command(flatten)]
     pub(crate) server: ServerOptions,
 }
+
+/// What cannot be said in flags.
+const HUB: &str = "\
+The hub:
+  /hub has topics for clients of the subprotocol wharf.json.v1, and POST /topics/TOPIC publishes on them. The table hub
+  of the configuration file says which topics keep what, and who may do what, by bearer tokens and JSON Web Tokens.
+  Without it nobody may do anything, unless nobody but this machine can connect: where all addresses that are listened
+  on are of the loopback device, and no proxies are configured, programs and pages of this machine may do everything.";
 
 impl Serve {
     pub(crate) const LISTEN: Listen = Listen::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001));

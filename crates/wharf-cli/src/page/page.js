@@ -1,6 +1,7 @@
 import { startChat } from "./chat.js";
 import { startCopying } from "./copy.js";
 import { startEcho } from "./echo.js";
+import { startHub } from "./hub.js";
 import { startLive } from "./live.js";
 import { addressOf } from "./socket.js";
 
@@ -13,4 +14,5 @@ for (const snippet of document.querySelectorAll("[data-template]")) {
 startLive();
 startEcho();
 startChat();
+startHub();
 startCopying();

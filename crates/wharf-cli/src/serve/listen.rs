@@ -81,6 +81,12 @@ impl Listening {
         })
     }
 
+    /// Whether nobody but this machine can connect, and nothing in front of it speaks for others.
+    pub(super) fn is_local(&self) -> bool {
+        let is_loopback = |on: &Listen| matches!(on, Listen::Tcp(addr) if addr.ip().is_loopback());
+        !self.proxy_protocol && self.on.iter().all(is_loopback)
+    }
+
     /// The library's listeners.
     ///
     /// # Errors

@@ -1,11 +1,15 @@
 //! `wharf serve`: the endpoints, the page to try them with, and a graceful end.
 
+mod broker;
 mod chat;
 mod echo;
+mod hub;
 mod listen;
 mod live;
 mod page;
+mod secret;
 mod settings;
+mod site;
 mod tls;
 mod whoami;
 
@@ -17,11 +21,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use wharf::{Accept, CloseCode, Event, HttpServer, Rejection, Request, Server};
 
 use crate::args::Serve;
+pub(crate) use broker::BrokerUrl;
 use chat::Chat;
 use echo::Echo;
+use hub::{Access, HubEndpoint, InJson, Publishing};
 pub(crate) use listen::{Listen, Permissions};
 use live::Live;
 use settings::Settings;
+use site::Site;
 use tls::Tls;
 pub(crate) use tls::TlsOptions;
 use whoami::Whoami;
@@ -31,11 +38,25 @@ use whoami::Whoami;
 /// # Errors
 /// In one line, what kept it from serving.
 pub(crate) async fn run(args: Serve) -> Result<(), String> {
-    let Settings { listening, http2, shutdown_timeout, workers, tls, server: config } =
-        Settings::read(&args)?;
+    let Settings {
+        listening,
+        http2,
+        shutdown_timeout,
+        workers,
+        tls,
+        hub: hub_options,
+        broker,
+        server: config,
+    } = Settings::read(&args)?;
     let mut signals = StopSignals::new().map_err(|error| format!("cannot listen to signals: {error}"))?;
     let tls = tls.map(|settings| Tls::open(settings, listening.ips())).transpose()?;
-    let server = Server::new(config.clone());
+    let is_local = listening.is_local() && config.trusted_proxies.is_empty();
+    let access = Arc::new(Access::read(&hub_options, is_local)?);
+    let mut hub = hub_options.builder()?.presentation(InJson);
+    if let Some(broker) = &broker {
+        hub = broker.connect(hub)?;
+    }
+    let server = Server::with_hub(config.clone(), hub.build().map_err(|error| hub::in_words(&error))?);
     let mut http = HttpServer::builder();
     if let Some(workers) = workers {
         http = http.workers(workers.get());
@@ -44,7 +65,7 @@ pub(crate) async fn run(args: Serve) -> Result<(), String> {
         http = http.tls(tls.server.clone());
     }
     let http = http
-        .service(page::Page)
+        .service(Site { publishing: Publishing::new(server.hub().clone(), access.clone(), &config) })
         .http2(http2)
         .handshake_timeout(config.handshake_timeout)
         .close_timeout(config.close_timeout)
@@ -56,7 +77,8 @@ pub(crate) async fn run(args: Serve) -> Result<(), String> {
         .await
         .map_err(|error| listen::failure(&error))?;
     server.mount([&http]).map_err(|error| error.to_string())?;
-    let endpoints = Endpoints::new(&server);
+    let is_open_here = access.is_open_here();
+    let endpoints = Endpoints::new(&server, access);
     let counting = tokio::spawn(endpoints.live.clone().count_every_second());
     let scheme = if tls.is_some() { "https" } else { "http" };
     for address in http.local_addresses() {
@@ -66,6 +88,12 @@ pub(crate) async fn run(args: Serve) -> Result<(), String> {
     if let Some(fingerprint) = tls.as_ref().and_then(|tls| tls.fingerprint.as_deref()) {
         let _ = writeln!(io::stdout(), "wharf: its certificate has the SHA-256 fingerprint {fingerprint}");
     }
+    if is_open_here {
+        let line =
+            "wharf: its hub is open to everybody on this machine, until a configuration file has a table hub";
+        let _ = writeln!(io::stdout(), "{line}");
+    }
+    let watching = broker.map(|broker| tokio::spawn(broker.tell_of_health(server.hub().clone())));
     let keeping = tls.map(|tls| tokio::spawn(tls.keep_current()));
 
     let serving = tokio::spawn(serve(server.clone(), endpoints));
@@ -76,8 +104,8 @@ pub(crate) async fn run(args: Serve) -> Result<(), String> {
         () = signals.next() => return Err("stopped before all connections had closed".to_owned()),
     }
     counting.abort();
-    if let Some(keeping) = keeping {
-        keeping.abort();
+    for task in [keeping, watching].into_iter().flatten() {
+        task.abort();
     }
     serving.await.map_err(|error| format!("the server failed: {error}"))
 }
@@ -103,16 +131,21 @@ async fn stop(http: &HttpServer, server: &Server, timeout: Duration) {
 struct Endpoints {
     live: Arc<Live>,
     chat: Arc<Chat>,
+    hub: Arc<HubEndpoint>,
 }
 
 impl Endpoints {
-    fn new(server: &Server) -> Self {
-        Self { live: Arc::new(Live::new(server.clone())), chat: Arc::default() }
+    fn new(server: &Server, access: Arc<Access>) -> Self {
+        let hub = Arc::new(HubEndpoint::new(server.hub().clone(), access));
+        Self { live: Arc::new(Live::new(server.clone())), chat: Arc::default(), hub }
     }
 
     fn open(&self, request: Request) {
         let traffic = self.live.traffic().clone();
-        // The endpoints speak whatever is asked for; a client that asks and gets no answer fails (RFC 6455 §4.1).
+        if request.path() == "/hub" {
+            return self.hub.open(request, traffic);
+        }
+        // The other endpoints speak whatever is asked for; a client that asks and gets no answer fails (RFC 6455 §4.1).
         let accept = match request.protocols().first() {
             Some(protocol) => Accept::new().protocol(protocol),
             None => Accept::new(),
@@ -127,7 +160,7 @@ impl Endpoints {
                 drop(request.accept_with(accept, whoami));
             }
             _ => {
-                let reason = "No such endpoint: there are /echo, /chat, /live and /whoami.";
+                let reason = "No such endpoint: there are /echo, /chat, /hub, /live and /whoami.";
                 drop(request.reject(Rejection::new(404).reason(reason)));
             }
         }

@@ -1,18 +1,9 @@
 //! The page, and all that it is made of, out of the program itself.
 
-use std::convert::Infallible;
-use std::future::{Ready, ready};
-use std::task::{Context, Poll};
-
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body_util::Full;
-use tower_service::Service;
-
-/// Serves the page to browsers.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Page;
 
 /// A file of the page.
 struct File {
@@ -35,9 +26,12 @@ const FILES: &[File] = files! {
     "text/html; charset=utf-8": "index.html";
     "text/css; charset=utf-8": "style.css";
     "text/javascript; charset=utf-8":
-        "announce.js" "chat.js" "close.js" "copy.js" "echo.js" "format.js" "live.js" "log.js" "page.js"
-        "socket.js" "trips.js";
+        "announce.js" "chat.js" "close.js" "copy.js" "echo.js" "format.js" "hub.js" "live.js" "log.js" "page.js"
+        "socket.js" "trips.js" "hub-client.js";
 };
+
+/// For pages of other servers, too, to import.
+const HUB_CLIENT: &str = "/hub-client.js";
 
 /// Nothing but the page's own files and sockets: what a chat member types can never become code.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -45,21 +39,8 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
-impl<B> Service<Request<B>> for Page {
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        ready(Ok(answer(request.method(), request.uri().path())))
-    }
-}
-
-fn answer(method: &Method, path: &str) -> Response<Full<Bytes>> {
+/// What a browser gets that asks for a path.
+pub(super) fn answer(method: &Method, path: &str) -> Response<Full<Bytes>> {
     let path = if path == "/" { "/index.html" } else { path };
     if method != Method::GET && method != Method::HEAD {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are served here.\n");
@@ -69,7 +50,7 @@ fn answer(method: &Method, path: &str) -> Response<Full<Bytes>> {
     let Some(file) = FILES.iter().find(|file| file.path == path) else {
         return text(
             StatusCode::NOT_FOUND,
-            "Not Found: the page is at /, the WebSockets at /echo and /chat.\n",
+            "Not Found: the page is at /, the WebSockets at /echo, /chat and /hub.\n",
         );
     };
     let mut response = Response::new(Full::from(file.content));
@@ -80,6 +61,9 @@ fn answer(method: &Method, path: &str) -> Response<Full<Bytes>> {
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     // The files change only with the program, and a newer program must not meet an older page.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if file.path == HUB_CLIENT {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
     response
 }
 

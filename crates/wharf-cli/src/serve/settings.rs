@@ -10,6 +10,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use wharf::ServerConfig;
 
+use super::broker::BrokerUrl;
+use super::hub::HubOptions;
 use super::listen::{Listen, Listening, Permissions, Places};
 use super::tls::{OptionName, Source, TlsOptions, TlsSettings};
 use crate::args::Serve;
@@ -24,6 +26,9 @@ pub(super) struct Settings {
     pub(super) workers: Option<NonZero<usize>>,
     /// `None`: it serves without TLS.
     pub(super) tls: Option<TlsSettings>,
+    pub(super) hub: HubOptions,
+    /// `None`: its topics are its own.
+    pub(super) broker: Option<BrokerUrl>,
     pub(super) server: ServerConfig,
 }
 
@@ -70,6 +75,13 @@ impl Settings {
             (Source::File, Some(file)) => file.blame(error.option.text(), &error.message),
             _ => error.message,
         })?;
+        let broker = args.broker.clone().or(said.broker);
+        let hub = said.hub.unwrap_or_else(|| HubOptions::to_try(broker.is_some()));
+        if hub.cookie.is_some() && server.allowed_origins.is_empty() {
+            let message =
+                "a cookie is sent along by the pages of any site, so that hub.cookie needs allowed_origins";
+            return Err(file.map_or_else(|| message.to_owned(), |file| file.blame("cookie", &message)));
+        }
         Ok(Self {
             listening,
             shutdown_timeout: args
@@ -79,6 +91,8 @@ impl Settings {
             http2: args.http2.or(said.http2).unwrap_or(true),
             workers: args.workers.or(said.workers),
             tls,
+            hub,
+            broker,
             server,
         })
     }
@@ -213,6 +227,8 @@ struct Options {
     http2: Option<bool>,
     workers: Option<NonZero<usize>>,
     tls: TlsOptions,
+    hub: Option<HubOptions>,
+    broker: Option<BrokerUrl>,
     server: ServerConfig,
 }
 
@@ -283,6 +299,8 @@ impl<'de, A: MapAccess<'de>> ServersPart<'_, A> {
             }
             Own::Http2 => once(map, "http2", &mut options.http2, |http2| http2),
             Own::Workers => once(map, "workers", &mut options.workers, |Workers(count)| count),
+            Own::Hub => once(map, "hub", &mut options.hub, |hub| hub),
+            Own::Broker => once(map, "broker", &mut options.broker, |url| url),
             Own::Tls(option) => options.tls.read(option, map),
         }
     }
@@ -312,6 +330,8 @@ enum Own {
     ShutdownTimeout,
     Http2,
     Workers,
+    Hub,
+    Broker,
     Tls(OptionName),
 }
 
@@ -347,6 +367,8 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for NameOf<S> {
             "shutdown_timeout" => Ok(Name::Own(Own::ShutdownTimeout, self.0)),
             "http2" => Ok(Name::Own(Own::Http2, self.0)),
             "workers" => Ok(Name::Own(Own::Workers, self.0)),
+            "hub" => Ok(Name::Own(Own::Hub, self.0)),
+            "broker" => Ok(Name::Own(Own::Broker, self.0)),
             _ => match OptionName::of(text) {
                 Some(option) => Ok(Name::Own(Own::Tls(option), self.0)),
                 None => self.0.deserialize(text.into_deserializer()).map(Name::Servers),

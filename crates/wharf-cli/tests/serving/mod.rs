@@ -87,6 +87,17 @@ impl Serving {
         answer_on(&mut stream, text, len).expect("it reads and answers")
     }
 
+    /// Waits for its end: all that it has said and that was not read before.
+    pub fn all_that_it_says(mut self) -> String {
+        let mut said = String::new();
+        self.stdout.read_to_string(&mut said).expect("it writes text");
+        if let Some(stderr) = &mut self.stderr {
+            stderr.read_to_string(&mut said).expect("it writes text");
+        }
+        let _ = self.child.wait();
+        said
+    }
+
     /// The next line that it says.
     pub fn line(&mut self) -> String {
         line(&mut self.stdout)

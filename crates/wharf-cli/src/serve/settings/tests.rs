@@ -49,6 +49,8 @@ fn a_file_says_the_options_of_the_server_and_of_the_program() {
         http2: false,
         workers: NonZero::new(3),
         tls: None,
+        hub: HubOptions::to_try(false),
+        broker: None,
         server: ServerConfig::default()
             .max_received_frame_size(10)
             .keepalive_interval(Duration::from_secs(20)),
@@ -82,6 +84,8 @@ fn flags_win_over_the_file() {
         http2: false,
         workers: NonZero::new(2),
         tls: None,
+        hub: HubOptions::to_try(false),
+        broker: None,
         server: ServerConfig::default()
             .fragmentation_threshold(5)
             .close_timeout(Duration::from_secs(3))
