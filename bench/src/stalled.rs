@@ -64,7 +64,7 @@ struct Subject {
 /// So many messages have to be dropped for each stalled subscriber before it is measured what the others notice.
 const DROPPED_BEFORE: u64 = 16;
 /// So many have to wait for each that is to be closed. Three quarters of what the hub's defaults allow.
-const WAITING_BEFORE: u64 = 24;
+const WAITING_BEFORE: u64 = 768;
 
 /// The counters, in the order in which a server tells them.
 const COUNTERS: [&str; 8] = [

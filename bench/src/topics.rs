@@ -50,7 +50,7 @@ pub(crate) enum Question {
 }
 
 /// What goes to those who do not read, in bytes.
-const FILLING: usize = 32 * 1024;
+const FILLING: usize = 1024;
 /// Of so many subscriptions the last is waited for, so that not all of them are on their way at once.
 const SUBSCRIBED_TOGETHER: usize = 128;
 
