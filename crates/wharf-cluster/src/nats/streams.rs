@@ -107,7 +107,10 @@ impl Streams {
     /// What is kept of a topic.
     pub(super) async fn read(&self, request: &HistoryRequest) -> Result<HistoryRead, BrokerError> {
         let HistoryRequest { topic, history, after, .. } = request;
-        let info = self.look(topic, *history).await?;
+        // Reading makes none: whoever may subscribe could otherwise fill the server with them.
+        let Some(info) = self.info(topic).await? else { return Ok(HistoryRead::empty()) };
+        let info = self.change(info, topic, *history).await?;
+        self.learn(topic, &info)?;
         let last = info.state.last_sequence;
         let first = if info.state.messages == 0 { last + 1 } else { info.state.first_sequence };
         let mut read = HistoryRead::new(epoch_of(&info)?, first, last, Vec::new());

@@ -29,6 +29,11 @@ impl HistoryRead {
         Self { epoch, first, last, messages }
     }
 
+    /// What there is of a topic on which nothing was ever published, where that makes no history yet: its epoch is 0.
+    pub const fn empty() -> Self {
+        Self::new(0, 1, 0, Vec::new())
+    }
+
     /// Where the history stands.
     pub const fn position(&self) -> Position {
         Position { epoch: self.epoch, offset: self.last }
@@ -41,7 +46,10 @@ impl HistoryRead {
 }
 
 fn reaches_back_to(position: Position, epoch: u64, first: u64, last: u64) -> bool {
-    position.epoch == epoch && position.offset <= last && position.offset.saturating_add(1) >= first
+    let is_before_all = position == Position { epoch: 0, offset: 0 };
+    (position.epoch == epoch || is_before_all)
+        && position.offset <= last
+        && position.offset.saturating_add(1) >= first
 }
 
 /// The histories that are kept in this process.
@@ -50,9 +58,11 @@ pub(super) struct Logs {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     by_topic: HashMap<Topic, Arc<Log>>,
+    /// That of histories that are begun now: another one whenever a history is forgotten.
+    epoch: u64,
     /// When each is to be looked at, for messages that are kept no longer: in the order in which they were begun, or looked at.
     looks: VecDeque<(Instant, Topic)>,
 }
@@ -79,6 +89,28 @@ pub(super) struct LogState {
 const LOOKS: usize = 2;
 
 impl Logs {
+    /// Does `work` with what a topic's history is, while nobody else has it. Looking at it begins none.
+    pub(super) fn read<T>(
+        &self,
+        topic: &Topic,
+        options: HistoryOptions,
+        work: impl FnOnce(&LogState) -> T,
+    ) -> T {
+        loop {
+            let mut state = self.lock();
+            state.forget_some(Instant::now());
+            let Some(log) = state.by_topic.get(topic).cloned() else {
+                return work(&LogState::new(state.epoch));
+            };
+            drop(state);
+            let mut log = log.lock();
+            if !log.is_over {
+                log.trim(options, Instant::now());
+                return work(&log);
+            }
+        }
+    }
+
     /// Does `work` with a topic's history, while nobody else has it.
     pub(super) fn with<T>(
         &self,
@@ -98,15 +130,25 @@ impl Logs {
 
     fn find(&self, topic: &Topic, options: HistoryOptions) -> Arc<Log> {
         let now = Instant::now();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         state.forget_some(now);
         if let Some(log) = state.by_topic.get(topic) {
             return log.clone();
         }
-        let log = Arc::new(Log::new(options));
+        let log = Arc::new(Log { options, state: Mutex::new(LogState::new(state.epoch)) });
         state.by_topic.insert(topic.clone(), log.clone());
         state.looks.push_back((now + options.max_age, topic.clone()));
         log
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { by_topic: HashMap::new(), epoch: rand::random(), looks: VecDeque::new() }
     }
 }
 
@@ -121,6 +163,7 @@ impl State {
             let Some(log) = self.by_topic.get(&topic) else { continue };
             if log.ends_unless_kept(now) {
                 self.by_topic.remove(&topic);
+                self.epoch = rand::random();
             } else {
                 let again = now + log.options.max_age;
                 self.looks.push_back((again, topic));
@@ -130,11 +173,6 @@ impl State {
 }
 
 impl Log {
-    fn new(options: HistoryOptions) -> Self {
-        let state = LogState { epoch: rand::random(), last: 0, kept: VecDeque::new(), is_over: false };
-        Self { options, state: Mutex::new(state) }
-    }
-
     /// Whether nothing is kept any more: then nothing ever will be.
     fn ends_unless_kept(&self, now: Instant) -> bool {
         // Whoever has it locked is using it.
@@ -150,6 +188,10 @@ impl Log {
 }
 
 impl LogState {
+    const fn new(epoch: u64) -> Self {
+        Self { epoch, last: 0, kept: VecDeque::new(), is_over: false }
+    }
+
     /// Where it stands.
     pub(super) const fn position(&self) -> Position {
         Position { epoch: self.epoch, offset: self.last }

@@ -336,7 +336,7 @@ impl Inner {
             None => begin(Start::Live)?,
             Some(_) if self.link.is_some() => begin(Start::AtBroker { since })?,
             // With the history locked, so that nothing is published between what is read here and what comes live.
-            Some((topic, history)) => self.logs.with(&topic, history, |log| {
+            Some((topic, history)) => self.logs.read(&topic, history, |log| {
                 let missed = since.map(|since| log.since(since));
                 let recovery = missed.as_ref().map(|missed| recovery_of(missed.as_ref().map(Vec::len)));
                 let subscribed = Subscribed { position: Some(log.position()), recovery };

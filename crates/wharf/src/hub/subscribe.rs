@@ -178,6 +178,9 @@ pub enum SubscribeError {
     /// The connection has begun to close.
     #[error("the connection is closed")]
     Closed,
+    /// It was ended again before the broker had answered.
+    #[error("the subscription has ended before it was there")]
+    Ended,
     /// It has as many subscriptions as are allowed.
     #[error("the connection has {limit} subscriptions, as many as max_subscriptions allows")]
     TooMany {

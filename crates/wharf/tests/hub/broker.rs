@@ -363,6 +363,20 @@ async fn who_would_recover_while_the_broker_is_away_is_told_and_may_try_again() 
 }
 
 #[tokio::test]
+async fn who_unsubscribes_and_subscribes_again_before_the_broker_answers_has_the_second_subscription() {
+    let bus = Bus::default();
+    let node = Node::open(&bus).await;
+    let (mut client, connection) = node.site.pair().await;
+    let first = connection.subscribe("kept.a").unwrap();
+    connection.unsubscribe("kept.a").unwrap();
+    let second = connection.subscribe("kept.a").unwrap();
+    assert_eq!(within(first).await, Err(SubscribeError::Ended));
+    assert!(within(second).await.is_ok());
+    node.publish("kept.a", "x").await;
+    assert_eq!(client.frame().await, text("1:x"));
+}
+
+#[tokio::test]
 async fn what_was_subscribed_to_while_the_broker_was_away_comes_when_it_is_back() {
     let bus = Bus::default();
     let (one, other) = (Node::of(&bus, hub(), true).await, Node::open(&bus).await);

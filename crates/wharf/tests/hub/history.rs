@@ -159,3 +159,25 @@ async fn what_has_no_history_cannot_be_recovered_from() {
     let subscribed = subscribe(&connection, "kept.*").await;
     assert_eq!(subscribed.position, None);
 }
+
+#[tokio::test]
+async fn whoever_only_subscribes_begins_no_history_and_misses_nothing_of_the_first() {
+    let site = site_of(hub(HistoryOptions::default())).await;
+    let (client, connection) = site.pair().await;
+    let nothing = subscribe(&connection, "kept.a").await.position.unwrap();
+    assert_eq!(nothing.offset, 0);
+    leave(&site, client).await;
+    let (client, connection) = site.pair().await;
+    assert_eq!(
+        subscribe_since(&connection, "kept.a", nothing).await.recovery,
+        Some(Recovery::Recovered { messages: 0 })
+    );
+    leave(&site, client).await;
+    publish(&site, 1..=2).await;
+    let (mut client, connection) = site.pair().await;
+    let subscribed = subscribe_since(&connection, "kept.a", nothing).await;
+    assert_eq!(subscribed.recovery, Some(Recovery::Recovered { messages: 2 }));
+    for number in 1..=2 {
+        assert_eq!(client.frame().await, text(&format!("{number}:{number}")));
+    }
+}

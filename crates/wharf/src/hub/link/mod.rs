@@ -62,6 +62,8 @@ pub(super) struct Wanted {
     pub(super) pattern: TopicPattern,
     /// Nobody of its shard had subscribed to it.
     pub(super) is_first: bool,
+    /// Which subscription it is, of its shard.
+    pub(super) number: u64,
     pub(super) beginning: Beginning,
 }
 

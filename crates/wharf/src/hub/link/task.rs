@@ -73,11 +73,16 @@ enum Purpose {
     FillGap {
         after: u64,
     },
-    Recover {
-        connection: Arc<Shared>,
-        since: Option<Since>,
-        answer: Answer,
-    },
+    Recover(Recovering),
+}
+
+/// A subscriber that waits for what it has missed.
+struct Recovering {
+    connection: Arc<Shared>,
+    /// Which subscription it is, of its shard.
+    number: u64,
+    since: Option<Since>,
+    answer: Answer,
 }
 
 /// How many messages of this node are remembered until they come back.
@@ -191,7 +196,7 @@ impl Task {
     }
 
     async fn want(&mut self, wanted: Wanted, connection: Arc<Shared>, answer: Answer) {
-        let Wanted { pattern, is_first, beginning } = wanted;
+        let Wanted { pattern, is_first, number, beginning } = wanted;
         let topic = pattern.topic();
         let history = topic.as_ref().and_then(|topic| self.history_of(topic));
         if let Some(topic) = topic.as_ref().filter(|_| history.is_some()) {
@@ -202,19 +207,19 @@ impl Task {
             let _ = self.subscribe(&pattern).await;
         }
         let Beginning::Held { since } = beginning else {
-            return self.begun(connection, pattern, answer);
+            return self.begun(connection, pattern, number, answer);
         };
         let Some((topic, history)) = topic.zip(history) else { return };
         self.read_history(
             topic,
             history,
             since.map(Since::offset),
-            Purpose::Recover { connection, since, answer },
+            Purpose::Recover(Recovering { connection, number, since, answer }),
         );
     }
 
     /// A subscription without a history is there.
-    fn begun(&self, connection: Arc<Shared>, pattern: TopicPattern, answer: Answer) {
+    fn begun(&self, connection: Arc<Shared>, pattern: TopicPattern, number: u64, answer: Answer) {
         let result = Ok(Subscribed { position: None, recovery: None });
         if !answer.has_reply() {
             return answer.tell(result);
@@ -222,7 +227,8 @@ impl Task {
         // Its messages are held until the reply is sent.
         let Some(hub) = self.hub.upgrade() else { return };
         let Some(shard) = hub.shards.of(connection.home()) else { return };
-        let recovered = Recovered { connection, pattern, missed: Vec::new(), repeats: false, result, answer };
+        let recovered =
+            Recovered { connection, pattern, number, missed: Vec::new(), repeats: false, result, answer };
         shard.send(Job::Recover(Box::new(recovered)));
     }
 
@@ -351,9 +357,7 @@ impl Task {
             }
             (Purpose::FillGap { .. }, Ok(read)) => self.fill(topic, read).await,
             (Purpose::FillGap { .. }, Err(_)) => self.not_filled(topic),
-            (Purpose::Recover { connection, since, answer }, result) => {
-                self.recover(&topic, connection, since, answer, result);
-            }
+            (Purpose::Recover(recovering), result) => self.recover(&topic, recovering, result),
         }
     }
 
@@ -382,14 +386,8 @@ impl Task {
     }
 
     /// What a subscriber missed has been read, or was not.
-    fn recover(
-        &mut self,
-        topic: &Topic,
-        connection: Arc<Shared>,
-        since: Option<Since>,
-        answer: Answer,
-        result: Result<HistoryRead, BrokerError>,
-    ) {
+    fn recover(&mut self, topic: &Topic, recovering: Recovering, result: Result<HistoryRead, BrokerError>) {
+        let Recovering { connection, number, since, answer } = recovering;
         let Some(hub) = self.hub.upgrade() else { return };
         let Some(shard) = hub.shards.of(connection.home()) else { return };
         if let Ok(read) = &result
@@ -397,7 +395,7 @@ impl Task {
             && let Some(history) = hub.rules.of(topic).history
         {
             let after = since.map(Since::offset);
-            let purpose = Purpose::Recover { connection, since, answer };
+            let purpose = Purpose::Recover(Recovering { connection, number, since, answer });
             return self.read_history(topic.clone(), history, after, purpose);
         }
         let pattern = TopicPattern::from(topic.clone());
@@ -417,16 +415,16 @@ impl Task {
                 let missed: Vec<_> = read.messages.into_iter().filter(|_| is_recovered).map(issue).collect();
                 let recovery = since.map(|_| recovery_of(is_recovered.then_some(missed.len())));
                 let result = Ok(Subscribed { position: Some(position), recovery });
-                Recovered { connection, pattern, missed, repeats, result, answer }
+                Recovered { connection, pattern, number, missed, repeats, result, answer }
             }
             // Without a position it can go on all the same.
             Err(_) if since.is_none() => {
                 let result = Ok(Subscribed { position: None, recovery: None });
-                Recovered { connection, pattern, missed: Vec::new(), repeats: false, result, answer }
+                Recovered { connection, pattern, number, missed: Vec::new(), repeats: false, result, answer }
             }
             Err(error) => {
                 let result = Err(SubscribeError::Broker(error));
-                Recovered { connection, pattern, missed: Vec::new(), repeats: false, result, answer }
+                Recovered { connection, pattern, number, missed: Vec::new(), repeats: false, result, answer }
             }
         };
         shard.send(Job::Recover(Box::new(recovered)));

@@ -8,8 +8,8 @@ use crate::hub::issue::Issue;
 /// How a subscription that began with what was missed goes on.
 #[derive(Debug)]
 pub(super) enum CatchingUp {
-    /// What was missed is being read, and what comes meanwhile waits for it.
-    Held(Vec<Arc<Issue>>),
+    /// What was missed is being read for the subscription of this number, and what comes meanwhile waits for it.
+    Held(u64, Vec<Arc<Issue>>),
     /// All up to this position was sent, and may come again.
     After(Position),
 }
@@ -18,7 +18,7 @@ impl CatchingUp {
     /// Takes in what comes live. `Some`: it has caught up, and these are to be delivered.
     pub(super) fn take_in(&mut self, issues: &[Arc<Issue>]) -> Option<Vec<Arc<Issue>>> {
         match self {
-            Self::Held(held) => {
+            Self::Held(_, held) => {
                 held.extend_from_slice(issues);
                 None
             }

@@ -49,6 +49,8 @@ pub(in crate::hub) enum Start {
 pub(in crate::hub) struct Recovered {
     pub(in crate::hub) connection: Arc<Shared>,
     pub(in crate::hub) pattern: TopicPattern,
+    /// Which of its subscriptions to that it is for.
+    pub(in crate::hub) number: u64,
     pub(in crate::hub) missed: Vec<Arc<Issue>>,
     /// What was read may come again, live.
     pub(in crate::hub) repeats: bool,

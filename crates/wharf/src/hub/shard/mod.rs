@@ -67,6 +67,7 @@ impl ShardHandle {
             counters: counters.clone(),
             state: state.clone(),
             table: Table::default(),
+            last: 0,
             classes: Classes::default(),
             catching_up: HashMap::new(),
             members: HashMap::new(),
@@ -130,6 +131,8 @@ struct Shard {
     counters: Arc<Counters>,
     state: Arc<State>,
     table: Table,
+    /// How many subscriptions there were.
+    last: u64,
     classes: Classes,
     /// Subscriptions that have not caught up with what is published, by subscriber and topic.
     catching_up: HashMap<(Place, Place), CatchingUp>,
@@ -272,12 +275,14 @@ impl Shard {
             self.members.extend(member.clone().map(|member| ((subscriber, topic), member)));
             hub.present(&pattern, member, PresenceChange::Joined);
         }
-        let wanted = |beginning| Wanted { pattern: pattern.clone(), is_first, beginning };
+        self.last += 1;
+        let number = self.last;
+        let wanted = |beginning| Wanted { pattern: pattern.clone(), is_first, number, beginning };
         match start {
             Start::Live => match &hub.link {
                 Some(link) => {
                     if answer.has_reply() {
-                        self.hold((subscriber, topic));
+                        self.hold((subscriber, topic), number);
                     }
                     link.want(wanted(Beginning::Live), connection, answer);
                 }
@@ -291,7 +296,7 @@ impl Shard {
                 self.send(subscriber, &missed, true);
             }
             Start::AtBroker { since } => {
-                self.hold((subscriber, topic));
+                self.hold((subscriber, topic), number);
                 if let Some(link) = &hub.link {
                     link.want(wanted(Beginning::Held { since }), connection, answer);
                 }
@@ -300,8 +305,8 @@ impl Shard {
     }
 
     /// What comes of a subscription waits until it is [recovered](Self::recovered).
-    fn hold(&mut self, subscription: (Place, Place)) {
-        self.catching_up.insert(subscription, CatchingUp::Held(Vec::new()));
+    fn hold(&mut self, subscription: (Place, Place), number: u64) {
+        self.catching_up.insert(subscription, CatchingUp::Held(number, Vec::new()));
         self.table.set_catching_up(subscription.1, true);
     }
 
@@ -321,13 +326,15 @@ impl Shard {
     }
 
     fn recovered(&mut self, recovered: Recovered) {
-        let Recovered { connection, pattern, missed, repeats, result, answer } = recovered;
+        let Recovered { connection, pattern, number, missed, repeats, result, answer } = recovered;
         let place = self.table.find_subscriber(&connection).zip(self.table.topic(&pattern));
         // It may have left, and come again, meanwhile: then another is on its way.
-        let Some(subscription) = place else { return answer.tell(Err(SubscribeError::Closed)) };
-        let Some(CatchingUp::Held(held)) = self.catching_up.remove(&subscription) else {
-            return answer.tell(Err(SubscribeError::Closed));
+        let Some(subscription) = place else { return answer.tell(Err(SubscribeError::Ended)) };
+        let held = match self.catching_up.get_mut(&subscription) {
+            Some(CatchingUp::Held(own, held)) if *own == number => std::mem::take(held),
+            _ => return answer.tell(Err(SubscribeError::Ended)),
         };
+        self.catching_up.remove(&subscription);
         self.table.set_catching_up(subscription.1, false);
         let subscribed = match result {
             Ok(subscribed) => subscribed,

@@ -128,6 +128,10 @@ impl Table {
     pub(super) fn forget(&mut self, subscriber: Place) -> Place {
         let Subscriber { connection, class, .. } = self.subscribers.remove(subscriber as usize);
         self.by_connection.remove(&key_of(&connection));
+        if self.subscribers.is_empty() {
+            self.subscribers = Slab::new();
+            self.by_connection.shrink_to_fit();
+        }
         class
     }
 
@@ -186,6 +190,16 @@ impl Table {
         topic
     }
 
+    /// Where many topics were, and few are.
+    fn give_memory_back(&mut self) {
+        if self.topics.is_empty() {
+            self.topics = Slab::new();
+        }
+        if self.by_name.len() < self.by_name.capacity() / 8 {
+            self.by_name.shrink_to(self.by_name.len() * 2);
+        }
+    }
+
     /// Which of its subscriptions is to this topic: looked for where there are fewer.
     fn find(&self, subscriber: Place, topic: Place) -> Option<usize> {
         let topics = &self.subscribers[subscriber as usize].topics;
@@ -219,6 +233,7 @@ impl Table {
             if name.has_wildcards() {
                 self.patterns.remove(&name);
             }
+            self.give_memory_back();
         }
         Removed { was_last, topic, subscriber }
     }
