@@ -286,7 +286,6 @@ impl Outbox {
                 // Whoever waits for a message to leave waits behind it.
                 let stays = matches!(command, Command::Flush(_)) && !state.commands.is_empty();
                 if stays || !command.is_control() {
-                    self.to_take.store(COMMANDS, Ordering::Release);
                     state.commands.as_mut().push(command);
                 } else {
                     state.unsent += command.weight();
@@ -316,7 +315,7 @@ impl Outbox {
         let has_drained = after == 0 && std::mem::take(&mut state.was_full);
         self.resume_backlog(&state);
         drop(state);
-        if after < before {
+        if after < before || after == 0 {
             self.announce();
         }
         has_drained
@@ -428,6 +427,10 @@ impl Outbox {
 
     fn enter(&self, phase: Phase, mut state: MutexGuard<'_, State>) {
         state.phase = phase;
+        if !state.commands.is_empty() {
+            // Also what waited for the end of a message.
+            self.to_take.store(COMMANDS, Ordering::Release);
+        }
         if let Some(mut backlog) = state.backlog.take() {
             backlog.clear(false);
         }

@@ -45,8 +45,8 @@ impl<S: Transport> Driver<S> {
         };
         if written == frames.len() {
             let outbox = &self.connection.shared.outbox;
-            outbox.set_unsent(0);
-            return !outbox.has_commands();
+            self.was_output_full |= outbox.set_unsent(0);
+            return !self.was_output_full && !outbox.has_commands();
         }
         self.output.set_told(usize::MAX);
         self.output.extend_from_slice(&frames[written..]);

@@ -83,6 +83,12 @@ impl Backlog {
         self.entries.is_empty() && self.missed.is_empty()
     }
 
+    /// Whether what recovers a client of this topic waits.
+    pub(crate) fn is_recovering(&self, topic: &Topic) -> bool {
+        let recovers = |entry: &&Entry| entry.recovers && entry.issue().topic == *topic;
+        self.entries.iter().flatten().any(|entry| recovers(&entry))
+    }
+
     /// Adds messages, and drops what is to be dropped for them.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use super::presentation::AsPublished;
 use super::{Broker, Hub, Presentation, SlowConsumer, TopicError, TopicOptions, TopicPattern};
+use crate::config::LONGEST_TIME;
 
 /// Makes a [`Hub`].
 pub struct HubBuilder {
@@ -51,6 +52,14 @@ pub enum HubError {
         value: String,
         /// What it could be.
         least: &'static str,
+    },
+    /// A time that cannot be counted with.
+    #[error("{option} is {value:?}, and has to be at most {LONGEST_TIME:?}")]
+    TooLong {
+        /// Its name.
+        option: &'static str,
+        /// What it was set to.
+        value: Duration,
     },
     /// A hub with a broker is made on a tokio runtime, on which it talks to it.
     #[error("a hub with a broker has to be made on a tokio runtime")]
@@ -145,6 +154,10 @@ impl HubBuilder {
 
     fn validate(&self) -> Result<(), HubError> {
         let too_small = |option, value: String, least| Err(HubError::TooSmall { option, value, least });
+        let too_long = |option, value| Err(HubError::TooLong { option, value });
+        if self.linger > LONGEST_TIME {
+            return too_long("linger", self.linger);
+        }
         let slow_consumers = self.topics.iter().filter_map(|(_, options)| options.slow_consumer.as_ref());
         for slow_consumer in slow_consumers.chain([&self.slow_consumer]) {
             if slow_consumer.max_messages == 0 {
@@ -160,6 +173,9 @@ impl HubBuilder {
             }
             if history.max_age < Duration::from_millis(1) {
                 return too_small("history.max_age", format!("{:?}", history.max_age), "1 ms");
+            }
+            if history.max_age > LONGEST_TIME {
+                return too_long("history.max_age", history.max_age);
             }
         }
         if self.when_away == (WhenAway::Queue { max_messages: 0 }) {

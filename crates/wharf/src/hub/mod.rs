@@ -81,8 +81,9 @@ use self::history::Logs;
 use self::issue::Issue;
 use self::link::Link;
 use self::presences::{Change, Presences};
+use self::presentation::without_panic;
 use self::rules::{Rule, Rules};
-use self::shard::{Job, Start, Subscription, recovery_of};
+use self::shard::{Job, ShardHandle, Start, Subscription, recovery_of};
 use self::shards::Shards;
 use self::subscribe::Answer;
 use crate::proto::Message;
@@ -283,6 +284,12 @@ impl Inner {
         })
     }
 
+    /// What subscribers are sent of a message that came from elsewhere, even if the code that makes it fails.
+    fn presented(&self, publication: &Publication) -> Message {
+        without_panic(|| self.presentation.message(publication))
+            .unwrap_or_else(|| publication.message.clone())
+    }
+
     /// Delivers to the connections of this process.
     fn deliver(
         &self,
@@ -300,7 +307,8 @@ impl Inner {
     fn issue(&self, issue: &Arc<Issue>) -> Result<(), PublishError> {
         self.shards.with_all(|shards| {
             let limit = self.max_undelivered_bytes;
-            let interested = || shards.iter().filter(|shard| shard.has_subscriptions());
+            let is_interested = |shard: &&Arc<ShardHandle>| shard.has_subscriptions() && !shard.is_over();
+            let interested = || shards.iter().filter(is_interested);
             if interested().any(|shard| shard.undelivered() >= limit) {
                 return Err(PublishError::Busy { limit });
             }
@@ -372,7 +380,7 @@ impl Inner {
     }
 
     fn tell_presence(&self, event: PresenceEvent) {
-        let Some(message) = self.presentation.presence(&event) else { return };
+        let Some(message) = without_panic(|| self.presentation.presence(&event)).flatten() else { return };
         // Longer than a name may be: nobody can have subscribed to it.
         let Ok(topic) = Topic::new(format!("$presence.{}", event.topic)) else { return };
         let rule = self.rules.of(&topic).clone();

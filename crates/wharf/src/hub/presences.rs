@@ -184,7 +184,7 @@ impl Node {
                 if let Some(member) = member
                     && let Some(connections) = present.members.get_mut(member)
                 {
-                    *connections -= 1;
+                    *connections = connections.saturating_sub(1);
                     if *connections == 0 {
                         present.members.remove(member);
                     }

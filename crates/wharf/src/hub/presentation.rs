@@ -1,5 +1,7 @@
 //! What subscribers are sent.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::presence::PresenceEvent;
 use super::{Position, Publication, Topic};
 use crate::proto::Message;
@@ -7,7 +9,8 @@ use crate::proto::Message;
 /// How what a hub has to say is put into messages: the protocol that an application speaks with its clients. By default
 /// subscribers are sent what was published, and nothing else.
 ///
-/// What it makes is made once for all subscribers, by whoever publishes or by the thread that delivers: it must not block.
+/// What it makes is made once for all subscribers, by whoever publishes or by the thread that delivers: it must not block, and
+/// not publish or subscribe.
 ///
 /// ```
 /// use wharf::Message;
@@ -56,6 +59,11 @@ pub trait Presentation: Send + Sync + 'static {
         let _ = (topic, position);
         None
     }
+}
+
+/// What code of the user's makes, unless it panics: then the task that calls it, which serves all, goes on without.
+pub(super) fn without_panic<T>(make: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(make)).ok()
 }
 
 /// What was published, and nothing else.

@@ -42,7 +42,7 @@ struct Homes {
     runtime: Id,
     /// Those of the runtime, of which there is at least one.
     places: Box<[Home]>,
-    first: Weak<ShardHandle>,
+    shards: Box<[Weak<ShardHandle>]>,
     /// Spreads connections among them.
     turns: usize,
 }
@@ -89,8 +89,8 @@ impl Shards {
             slots.all = slots.shards.iter().map(|(_, shard)| shard.clone()).collect();
             self.version.fetch_add(1, Ordering::Release);
         }
-        let first = Arc::downgrade(&slots.shards[usize::from(own[0].0)].1);
-        Homes { hub: self.id, runtime: runtime.id(), places: own.into(), first, turns: 0 }
+        let shards = own.iter().map(|home| Arc::downgrade(&slots.shards[usize::from(home.0)].1)).collect();
+        Homes { hub: self.id, runtime: runtime.id(), places: own.into(), shards, turns: 0 }
     }
 
     /// The shard of a connection that lives there.
@@ -122,7 +122,7 @@ impl Shards {
 impl Homes {
     /// Whether their runtime has not ended: another may have its number.
     fn are_alive(&self) -> bool {
-        self.first.upgrade().is_some_and(|shard| !shard.is_over())
+        self.shards.iter().all(|shard| shard.upgrade().is_some_and(|shard| !shard.is_over()))
     }
 
     fn next(&mut self) -> Home {

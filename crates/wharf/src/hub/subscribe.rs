@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 use super::broker::BrokerError;
+use super::presentation::without_panic;
 use super::{Position, TopicError, TopicPattern};
 use crate::proto::Message;
 
@@ -132,7 +133,8 @@ impl Answer {
 
     /// What the connection is to be sent.
     pub(super) fn reply(&self, subscribed: &Subscribed) -> Option<Message> {
-        self.reply.as_ref().map(|Reply(reply)| reply(subscribed))
+        let Reply(reply) = self.reply.as_ref()?;
+        without_panic(|| reply(subscribed))
     }
 
     pub(super) fn tell(self, result: Result<Subscribed, SubscribeError>) {
@@ -193,7 +195,8 @@ pub enum SubscribeError {
     /// Somebody gives a name where it is not kept who has subscribed.
     #[error("it is not kept who has subscribed to {0:?}: it is not one topic, or its options do not say so")]
     NoPresence(TopicPattern),
-    /// The broker refused it. What is published at this node is delivered.
+    /// The broker could not be asked what was missed. There is no subscription: it can be made again, also without what was
+    /// missed.
     #[error("the broker did not take the subscription: {0}")]
     Broker(#[from] BrokerError),
 }

@@ -24,7 +24,8 @@ pub struct TopicOptions {
 pub struct HistoryOptions {
     /// How many messages, at least 1. Default 1000.
     pub max_messages: usize,
-    /// For how long a message is kept, at least a millisecond. Default 5 minutes.
+    /// For how long a message is kept, at least a millisecond and at most [`LONGEST_TIME`](crate::LONGEST_TIME). Default
+    /// 5 minutes.
     pub max_age: Duration,
 }
 

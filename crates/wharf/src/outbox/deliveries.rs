@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{COMMANDS, DELIVERY, NOTHING, Outbox, Phase, State};
-use crate::hub::{Backlog, Delivery, SlowConsumer};
+use crate::hub::{Backlog, Delivery, SlowConsumer, Topic};
 use crate::queue::{Command, Queue};
 
 /// What became of messages of a topic.
@@ -50,6 +50,11 @@ impl Outbox {
         self.push(&mut state, Command::Close(close));
         self.enter(Phase::Closing, state);
         Delivered::TooSlow
+    }
+
+    /// Whether what recovers the client of this topic still waits.
+    pub(crate) fn is_recovering(&self, topic: &Topic) -> bool {
+        self.lock().backlog.as_ref().is_some_and(|backlog| backlog.is_recovering(topic))
     }
 
     /// Whether there are messages of a topic to take, and nothing else.

@@ -1,6 +1,8 @@
 //! Frames that are composed by hand, and messages in parts.
 
-use super::{Outbox, Phase, Turn, Unfinished};
+use std::sync::atomic::Ordering;
+
+use super::{COMMANDS, Outbox, Phase, Turn, Unfinished};
 use crate::error::SendFrameError;
 use crate::proto::connection::{Frame, FrameSequence, RawFrame};
 use crate::proto::frame::Opcode;
@@ -98,7 +100,11 @@ impl Outbox {
     pub(crate) fn end_handlers_message(&self) -> bool {
         let mut state = self.lock();
         state.unfinished = Unfinished::Frames(FrameSequence::default());
-        let wake = !state.commands.is_empty() || self.resume_backlog(&state);
+        let has_waited = !state.commands.is_empty();
+        if has_waited {
+            self.to_take.store(COMMANDS, Ordering::Release);
+        }
+        let wake = has_waited || self.resume_backlog(&state);
         self.message_may_have_ended(true, state);
         wake
     }

@@ -10,6 +10,18 @@ fn outbox(limit: usize) -> Outbox {
 }
 
 #[test]
+fn within_the_handlers_message_there_is_nothing_to_take_of_what_waits_for_its_end() {
+    let outbox = outbox(1000);
+    outbox.try_send("a".into(), Command::Send).unwrap();
+    assert!(outbox.begin_handlers_message(false));
+    assert!(outbox.take().is_empty());
+    assert!(!outbox.has_commands(), "the driver would look for it again and again");
+    assert!(outbox.end_handlers_message());
+    assert!(outbox.has_commands());
+    assert!(!outbox.take().is_empty());
+}
+
+#[test]
 fn c10_1_a_full_outbox_hands_the_message_back() {
     let outbox = outbox(100);
     assert_eq!(

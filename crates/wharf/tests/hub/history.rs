@@ -9,7 +9,7 @@ use wharf::hub::{
 };
 
 use crate::support::{Site, text, within};
-use crate::{Told, leave, narrow, site_of, subscribe, subscribe_since};
+use crate::{Told, all_published, leave, narrow, site_of, subscribe, subscribe_since};
 
 fn hub(history: HistoryOptions) -> HubBuilder {
     let options = TopicOptions::default().history(history);
@@ -180,4 +180,28 @@ async fn whoever_only_subscribes_begins_no_history_and_misses_nothing_of_the_fir
     for number in 1..=2 {
         assert_eq!(client.frame().await, text(&format!("{number}:{number}")));
     }
+}
+
+#[tokio::test]
+async fn who_does_not_read_has_no_history_wait_for_it_twice() {
+    let site = site_of(hub(HistoryOptions::default())).await;
+    let first = publish(&site, [1]).await;
+    publish(&site, 2..=100).await;
+    let (mut client, connection) = narrow(&site).await;
+    // The first goes to the socket, as far as it takes it, and the second waits.
+    for recovery in [
+        Recovery::Recovered { messages: 99 },
+        Recovery::Recovered { messages: 99 },
+        Recovery::TooOld,
+        Recovery::TooOld,
+    ] {
+        assert_eq!(subscribe_since(&connection, "kept.a", first).await.recovery, Some(recovery));
+        connection.unsubscribe("kept.a").unwrap();
+        all_published(&site).await;
+    }
+    for number in (2..=100).chain(2..=100) {
+        assert_eq!(client.frame().await, text(&format!("{number}:{number}")));
+    }
+    let recovered = subscribe_since(&connection, "kept.a", first).await.recovery;
+    assert_eq!(recovered, Some(Recovery::Recovered { messages: 99 }));
 }

@@ -150,3 +150,24 @@ async fn who_comes_and_goes_while_others_publish_gets_whole_runs_of_messages() {
     }
     within(publisher).await.unwrap();
 }
+
+#[test]
+fn a_runtime_that_has_ended_with_its_connections_holds_nobody_else_up() {
+    let options = TopicOptions::default().presence(true);
+    let hub = Hub::builder().max_undelivered_bytes(1000).topics("a", options).unwrap().build().unwrap();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let ended = runtime();
+    let server = Server::with_hub(ServerConfig::default(), hub.clone());
+    let (_client, stream) = tokio::io::duplex(1024);
+    ended.block_on(async {
+        let connection = server.adopt(wharf::OpenStream::new(stream)).unwrap();
+        let subscribe = wharf::hub::Subscribe::new("a").unwrap().member("ann");
+        within(connection.subscribe_with(subscribe).unwrap()).await.unwrap();
+    });
+    assert_eq!(hub.presence(&crate::topic("a")).connections, 1);
+    drop(ended);
+    assert_eq!(hub.presence(&crate::topic("a")).connections, 0);
+    for _ in 0..100 {
+        hub.publish("a", "so long that a few of them are as many bytes as may wait").unwrap();
+    }
+}

@@ -62,6 +62,11 @@ impl Arrivals {
         arrived.id.is_none_or(|id| id.node != self.node) && self.is_first(arrived)
     }
 
+    /// Whether a pattern with wildcards brings the messages of this topic.
+    pub(super) fn brings_by_pattern(&self, topic: &Topic) -> bool {
+        self.lock().wild.iter().any(|(pattern, _)| pattern.matches(topic))
+    }
+
     /// Whether it comes for the first time.
     pub(super) fn is_first(&self, arrived: &Arrived) -> bool {
         if !self.may_repeat.load(Ordering::Acquire) {

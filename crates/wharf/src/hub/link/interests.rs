@@ -69,27 +69,48 @@ impl Interests {
         self.lingering.front().map(|(at, _)| *at)
     }
 
-    /// Gives up what nobody has wanted for long enough: what the broker is to bring no longer.
-    pub(super) fn give_up(&mut self, now: Instant) -> Vec<TopicPattern> {
+    /// Gives up what nobody has wanted for long enough, and whether the broker is to be told to bring it no longer: what it
+    /// brings stays until it is connected.
+    pub(super) fn give_up(&mut self, now: Instant, is_connected: bool) -> Vec<(TopicPattern, bool)> {
         let mut given_up = Vec::new();
         while self.next().is_some_and(|at| at <= now)
             && let Some((at, pattern)) = self.lingering.pop_front()
         {
             // Otherwise it was wanted again meanwhile, and may be given up at a later time.
-            if self.by_pattern.get(&pattern).is_some_and(|interested| interested.until == Some(at))
-                && let Some(interested) = self.by_pattern.remove(&pattern)
-                && interested.is_subscribed
-            {
-                given_up.push(pattern);
+            let Some(interested) = self.by_pattern.get_mut(&pattern).filter(|own| own.until == Some(at))
+            else {
+                continue;
+            };
+            let is_subscribed = interested.is_subscribed;
+            if is_subscribed && !is_connected {
+                let later = now + LATER;
+                interested.until = Some(later);
+                self.lingering.push_back((later, pattern));
+            } else {
+                self.by_pattern.remove(&pattern);
+                given_up.push((pattern, is_subscribed));
             }
         }
         given_up
     }
 }
 
+/// After how long it is looked again whether the broker is connected.
+const LATER: Duration = Duration::from_secs(1);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What the broker is to bring no longer.
+    fn given_up(interests: &mut Interests, now: Instant) -> Vec<TopicPattern> {
+        interests
+            .give_up(now, true)
+            .into_iter()
+            .filter(|(_, told)| *told)
+            .map(|(pattern, _)| pattern)
+            .collect()
+    }
 
     fn pattern(text: &str) -> TopicPattern {
         TopicPattern::new(text).unwrap()
@@ -108,11 +129,11 @@ mod tests {
         assert_eq!(interests.next(), None);
         interests.want_no_longer(a.clone(), now);
         assert_eq!(interests.next(), Some(now + 5 * second));
-        assert!(interests.give_up(now + 4 * second).is_empty());
+        assert!(given_up(&mut interests, now + 4 * second).is_empty());
         assert!(interests.want(&a, true), "again");
-        assert!(interests.give_up(now + 6 * second).is_empty());
+        assert!(given_up(&mut interests, now + 6 * second).is_empty());
         interests.want_no_longer(a.clone(), now + 7 * second);
-        assert_eq!(interests.give_up(now + 12 * second), [a.clone()]);
+        assert_eq!(given_up(&mut interests, now + 12 * second), [a.clone()]);
         assert!(!interests.want(&a, true), "anew");
     }
 
@@ -126,8 +147,8 @@ mod tests {
         interests.want_no_longer(a.clone(), now);
         interests.want(&a, true);
         interests.want_no_longer(a.clone(), now + 4 * second);
-        assert!(interests.give_up(now + 5 * second).is_empty());
-        assert_eq!(interests.give_up(now + 9 * second), [a]);
+        assert!(given_up(&mut interests, now + 5 * second).is_empty());
+        assert_eq!(given_up(&mut interests, now + 9 * second), [a]);
     }
 
     #[test]
@@ -140,5 +161,21 @@ mod tests {
         assert_eq!(interests.missing(), [a.clone()]);
         interests.want_no_longer(a, Instant::now());
         assert!(interests.missing().is_empty());
+    }
+
+    #[test]
+    fn while_the_broker_is_away_what_it_brings_stays_and_what_it_does_not_goes() {
+        let now = Instant::now();
+        let mut interests = Interests::new(Duration::ZERO);
+        let (brought, not_brought) = (pattern("a"), pattern("b"));
+        for pattern in [&brought, &not_brought] {
+            interests.want(pattern, true);
+        }
+        interests.set_subscribed(&brought, true);
+        for pattern in [&brought, &not_brought] {
+            interests.want_no_longer(pattern.clone(), now);
+        }
+        assert_eq!(interests.give_up(now, false), [(not_brought, false)]);
+        assert_eq!(interests.give_up(now + LATER, true), [(brought, true)]);
     }
 }

@@ -242,7 +242,7 @@ impl FromBroker {
 /// Delivers what came from another node, and waits where the workers are behind.
 async fn deliver(hub: &Inner, publication: Publication) {
     let rule = hub.rules.of(&publication.topic).clone();
-    let message = hub.presentation.message(&publication);
+    let message = hub.presented(&publication);
     issue_when_there_is_room(hub, Issue::new(publication, rule, message, None)).await;
 }
 

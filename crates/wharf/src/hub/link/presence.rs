@@ -72,7 +72,7 @@ impl Others {
         other.heard = now;
         match said {
             Said::Changed(number, change) => match other.changes {
-                Some(known) if number == known + 1 => {
+                Some(known) if known.checked_add(1) == Some(number) => {
                     other.changes = Some(number);
                     Heard::Apply(change)
                 }

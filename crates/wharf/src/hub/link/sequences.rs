@@ -29,6 +29,8 @@ struct Gap {
     behind: Vec<Arrived>,
     /// More may have been lost since the reading began.
     is_read_again: bool,
+    /// It was noticed by the first of these, which what is read has to reach.
+    is_noticed: bool,
 }
 
 /// What is to be done with a message that came.
@@ -92,7 +94,7 @@ impl Sequences {
             return Next::Nothing;
         }
         if position.offset > last + 1 {
-            sequence.gap = Some(Gap { behind: vec![arrived], is_read_again: false });
+            sequence.gap = Some(Gap { behind: vec![arrived], is_read_again: false, is_noticed: true });
             return Next::Read { after: last };
         }
         sequence.last = Some(position);
@@ -117,17 +119,25 @@ impl Sequences {
     /// it any more.
     pub(super) fn fill(&mut self, topic: &Topic, read: HistoryRead) -> Option<Filled> {
         let sequence = self.by_topic.get_mut(topic)?;
-        let Gap { behind, is_read_again } = sequence.gap.take()?;
+        let Gap { mut behind, is_read_again, is_noticed } = sequence.gap.take()?;
         let delivered = sequence.last.filter(|last| last.epoch == read.epoch).map_or(0, |last| last.offset);
-        let missed = read.first.saturating_sub(delivered + 1);
+        let mut missed = read.first.saturating_sub(delivered.saturating_add(1));
         let is_new =
             |read: &Arrived| read.publication.position.is_some_and(|position| position.offset > delivered);
         let HistoryRead { epoch, last, messages, .. } = read;
-        let offset = last.max(delivered);
+        let mut offset = last.max(delivered);
+        // What is of another history is over, or is noticed again.
+        behind.retain(|arrived| arrived.publication.position.is_some_and(|position| position.epoch == epoch));
+        let first = behind.first().and_then(|arrived| arrived.publication.position);
+        if let Some(first) = first.filter(|first| is_noticed && first.offset > offset.saturating_add(1)) {
+            // The history does not have what lies before it, and never will.
+            missed += first.offset - 1 - offset;
+            offset = first.offset - 1;
+        }
         sequence.last = Some(Position { epoch, offset });
         let messages = messages.into_iter().filter(is_new).collect();
         if is_read_again {
-            sequence.gap = Some(Gap { behind, is_read_again: false });
+            sequence.gap = Some(Gap { behind, ..Gap::default() });
             return Some(Filled { messages, missed, arrived: Vec::new(), read_again: Some(offset) });
         }
         Some(Filled { messages, missed, arrived: behind, read_again: None })
@@ -152,9 +162,11 @@ impl Sequences {
 
     /// A subscriber has been told all up to this position: whether what is behind it is delivered as it comes, or was while
     /// the subscriber waited. If not it is to be told anew.
-    pub(super) fn begins(&mut self, topic: &Topic, read: Position) -> bool {
+    ///
+    /// `is_brought`: what is on its way is for others, too, by a pattern that matches the topic.
+    pub(super) fn begins(&mut self, topic: &Topic, read: Position, is_brought: bool) -> bool {
         let Some(sequence) = self.by_topic.get_mut(topic) else { return true };
-        if sequence.last.is_none() && sequence.gap.is_none() {
+        if sequence.last.is_none() && sequence.gap.is_none() && !is_brought {
             (sequence.last, sequence.began) = (Some(read), Some(read));
         }
         sequence.began.is_none_or(|began| began.epoch != read.epoch || began.offset <= read.offset)
@@ -249,7 +261,7 @@ mod tests {
     fn what_is_published_after_a_subscriber_was_told_where_the_topic_stands_can_be_missing() {
         let mut sequences = wanted();
         assert!(sequences.begin_to_fill().is_empty(), "nobody has been told anything");
-        assert!(sequences.begins(&topic(), Position { epoch: EPOCH, offset: 5 }));
+        assert!(sequences.begins(&topic(), Position { epoch: EPOCH, offset: 5 }, false));
         assert_eq!(sequences.begin_to_fill(), [(topic(), 5)]);
         let filled = sequences.fill(&topic(), read(EPOCH, 6..=7)).unwrap();
         assert_eq!((offsets(&filled.messages), filled.missed), (vec![6, 7], 0));
@@ -259,13 +271,13 @@ mod tests {
     #[test]
     fn a_subscriber_who_was_told_less_than_the_first_is_told_anew() {
         let mut sequences = wanted();
-        let mut begins = |offset| sequences.begins(&topic(), Position { epoch: EPOCH, offset });
+        let mut begins = |offset| sequences.begins(&topic(), Position { epoch: EPOCH, offset }, false);
         assert!(begins(5));
         assert!(!begins(4), "5 is not delivered as it comes");
         assert!(begins(6));
         assert!(is_delivered(&sequences.arrived(message(EPOCH, 6))));
         assert!(
-            sequences.begins(&topic(), Position { epoch: EPOCH, offset: 5 }),
+            sequences.begins(&topic(), Position { epoch: EPOCH, offset: 5 }, false),
             "6 was delivered while it waited"
         );
     }
@@ -279,5 +291,30 @@ mod tests {
         assert!(matches!(sequences.arrived(message(EPOCH + 1, 2)), Next::Read { after: 0 }));
         let filled = sequences.fill(&topic(), read(EPOCH + 1, 1..=2)).unwrap();
         assert_eq!((offsets(&filled.messages), filled.missed), (vec![1, 2], 0));
+    }
+
+    #[test]
+    fn what_the_history_does_not_have_is_not_read_for_again_and_again() {
+        let mut sequences = wanted();
+        assert!(matches!(sequences.arrived(message(EPOCH, 1)), Next::Deliver(_)));
+        assert!(matches!(sequences.arrived(message(EPOCH, 5)), Next::Read { after: 1 }));
+        // It says that there are no more than 3.
+        let mut filled = sequences.fill(&topic(), read(EPOCH, 2..=3)).unwrap();
+        assert_eq!((offsets(&filled.messages), filled.missed), (vec![2, 3], 1));
+        assert!(matches!(sequences.arrived(filled.arrived.remove(0)), Next::Deliver(_)));
+
+        // Another history: what came of the first is over.
+        assert!(matches!(sequences.arrived(message(EPOCH, 8)), Next::Read { after: 5 }));
+        let filled = sequences.fill(&topic(), read(EPOCH + 1, 1..=2)).unwrap();
+        assert_eq!((offsets(&filled.messages), filled.arrived.len()), (vec![1, 2], 0));
+        assert!(matches!(sequences.arrived(message(EPOCH + 1, 3)), Next::Deliver(_)));
+    }
+
+    #[test]
+    fn what_is_on_its_way_to_those_who_have_a_pattern_is_not_taken_for_delivered() {
+        let mut sequences = wanted();
+        assert!(sequences.begins(&topic(), Position { epoch: EPOCH, offset: 10 }, true));
+        assert!(matches!(sequences.arrived(message(EPOCH, 9)), Next::Deliver(_)));
+        assert!(matches!(sequences.arrived(message(EPOCH, 10)), Next::Deliver(_)));
     }
 }

@@ -24,6 +24,7 @@ use crate::hub::broker::{
 };
 use crate::hub::history::HistoryRead;
 use crate::hub::issue::Issue;
+use crate::hub::presentation::without_panic;
 use crate::hub::shard::{Job, Recovered, recovery_of};
 use crate::hub::subscribe::{Answer, Since};
 use crate::hub::{HistoryOptions, Inner, Publication, SubscribeError, Subscribed, Topic, TopicPattern};
@@ -133,7 +134,7 @@ impl Task {
             let may_hand_over = self.is_connected && self.pause.is_none() && self.queue.has_next();
             let (pause, heartbeat) = (self.pause, self.heartbeat);
             let try_again = self.try_again.filter(|_| self.is_connected);
-            let linger = self.interests.next().filter(|_| self.is_connected);
+            let linger = self.interests.next();
             tokio::select! {
                 request = requests.recv() => match request {
                     Some(request) => self.act(request).await,
@@ -246,10 +247,12 @@ impl Task {
 
     /// Ends what nobody has wanted for long enough.
     async fn give_up(&mut self) {
-        for pattern in self.interests.give_up(Instant::now()) {
+        for (pattern, is_subscribed) in self.interests.give_up(Instant::now(), self.is_connected) {
             self.sequences.remove(&pattern);
-            // Where it fails, what comes is thrown away.
-            let _ = self.broker.unsubscribe(&pattern).await;
+            if is_subscribed {
+                // Where it fails, what comes is thrown away.
+                let _ = self.broker.unsubscribe(&pattern).await;
+            }
             self.arrivals.remove(&pattern);
         }
     }
@@ -302,7 +305,7 @@ impl Task {
         let except = match own {
             Some(Own { is_delivered_here: true, .. }) => {
                 let Publication { topic, position: Some(position), .. } = publication else { return };
-                if let Some(message) = hub.presentation.placed(&topic, position) {
+                if let Some(message) = without_panic(|| hub.presentation.placed(&topic, position)).flatten() {
                     let placed =
                         Publication { position: Some(position), ..Publication::new(topic, message.clone()) };
                     issue_when_there_is_room(&hub, Issue::new(placed, rule, message, None)).await;
@@ -312,7 +315,7 @@ impl Task {
             Some(Own { except, .. }) => except,
             None => None,
         };
-        let message = hub.presentation.message(&publication);
+        let message = hub.presented(&publication);
         let issue = Issue::new(publication, rule, message, except);
         issue_when_there_is_room(&hub, if was_missed { issue.recovering() } else { issue }).await;
     }
@@ -368,7 +371,7 @@ impl Task {
         };
         if missed > 0
             && let Some(hub) = self.hub.upgrade()
-            && let Some(message) = hub.presentation.missed(&topic, missed)
+            && let Some(message) = without_panic(|| hub.presentation.missed(&topic, missed)).flatten()
         {
             let rule = hub.rules.of(&topic).clone();
             let publication = Publication::new(topic.clone(), message.clone());
@@ -391,7 +394,7 @@ impl Task {
         let Some(hub) = self.hub.upgrade() else { return };
         let Some(shard) = hub.shards.of(connection.home()) else { return };
         if let Ok(read) = &result
-            && !self.sequences.begins(topic, read.position())
+            && !self.sequences.begins(topic, read.position(), self.arrivals.brings_by_pattern(topic))
             && let Some(history) = hub.rules.of(topic).history
         {
             let after = since.map(Since::offset);
@@ -409,7 +412,7 @@ impl Task {
                 });
                 let issue = |Arrived { publication, .. }: Arrived| {
                     let rule = hub.rules.of(&publication.topic).clone();
-                    let message = hub.presentation.message(&publication);
+                    let message = hub.presented(&publication);
                     Arc::new(Issue::new(publication, rule, message, None))
                 };
                 let missed: Vec<_> = read.messages.into_iter().filter(|_| is_recovered).map(issue).collect();

@@ -15,19 +15,19 @@ pub(super) enum CatchingUp {
 }
 
 impl CatchingUp {
-    /// Takes in what comes live. `Some`: it has caught up, and these are to be delivered.
-    pub(super) fn take_in(&mut self, issues: &[Arc<Issue>]) -> Option<Vec<Arc<Issue>>> {
+    /// Takes in what comes live: what is to be delivered, and whether it has caught up.
+    pub(super) fn take_in(&mut self, issues: &[Arc<Issue>]) -> (Vec<Arc<Issue>>, bool) {
         match self {
             Self::Held(_, held) => {
                 held.extend_from_slice(issues);
-                None
+                (Vec::new(), false)
             }
             Self::After(read) => {
-                let is_new = |issue: &&Arc<Issue>| {
-                    issue.position.is_none_or(|own| own.epoch != read.epoch || own.offset > read.offset)
-                };
-                let new: Vec<_> = issues.iter().filter(is_new).cloned().collect();
-                (!new.is_empty()).then_some(new)
+                // What has no place in the history says nothing of how far it has come.
+                let is_behind = |own: Position| own.epoch != read.epoch || own.offset > read.offset;
+                let is_new = |issue: &&Arc<Issue>| issue.position.is_none_or(is_behind);
+                let has_caught_up = issues.iter().any(|issue| issue.position.is_some_and(is_behind));
+                (issues.iter().filter(is_new).cloned().collect(), has_caught_up)
             }
         }
     }

@@ -109,8 +109,11 @@ impl ShardHandle {
 
     #[inline]
     pub(super) fn publish(&self, issue: Arc<Issue>) {
-        self.state.undelivered.fetch_add(issue.message.len() + PLACE, Ordering::Relaxed);
-        self.send(Job::Publish(issue));
+        let weight = issue.message.len() + PLACE;
+        self.state.undelivered.fetch_add(weight, Ordering::Relaxed);
+        if self.jobs.send(Job::Publish(issue)).is_err() {
+            self.state.undelivered.fetch_sub(weight, Ordering::Relaxed);
+        }
     }
 
     /// Takes in a subscription: from now on, what is published is sent here.
@@ -122,6 +125,15 @@ impl ShardHandle {
     pub(super) fn send(&self, job: Job) {
         // Fails only where the runtime has ended, and all its connections with it: nobody is left to do it for.
         let _ = self.jobs.send(job);
+    }
+}
+
+/// The runtime has ended, and its connections with it: who subscribed has left.
+impl Drop for Shard {
+    fn drop(&mut self) {
+        for connection in self.table.connections() {
+            self.leave(&connection);
+        }
     }
 }
 
@@ -195,7 +207,7 @@ impl Shard {
         let Some(first) = issues.first().cloned() else { return };
         let Self { counters, table, classes, catching_up, deliveries, .. } = self;
         let mut count = Count::default();
-        let mut caught_up = Vec::new();
+        let mut catching = Vec::new();
         table.for_each(&first.topic, |connection, class, subscription| {
             if first.except.as_ref().is_some_and(|except| Arc::ptr_eq(except, connection)) {
                 return;
@@ -203,7 +215,10 @@ impl Shard {
             if let Some(subscription) = subscription
                 && let Some(state) = catching_up.get_mut(&subscription)
             {
-                caught_up.extend(state.take_in(issues).map(|new| (subscription, new)));
+                let (new, has_caught_up) = state.take_in(issues);
+                if has_caught_up || !new.is_empty() {
+                    catching.push((subscription, new, has_caught_up));
+                }
                 return;
             }
             let class = class as usize;
@@ -216,8 +231,10 @@ impl Shard {
         });
         deliveries.clear();
         count.settle(counters);
-        for (subscription, new) in caught_up {
-            self.catches_up_no_longer(subscription);
+        for (subscription, new, has_caught_up) in catching {
+            if has_caught_up {
+                self.catches_up_no_longer(subscription);
+            }
             self.send(subscription.0, &new, false);
         }
         let bytes: usize = issues.drain(..).map(|issue| issue.message.len() + PLACE).sum();
@@ -290,7 +307,8 @@ impl Shard {
                     self.tell(subscriber, &pattern, answer, Subscribed { position: None, recovery: None });
                 }
             },
-            Start::Here { subscribed, missed } => {
+            Start::Here { mut subscribed, mut missed } => {
+                self.recover_once(subscriber, &mut subscribed, &mut missed);
                 // The answer first: who awaits it can be ready for what follows.
                 self.tell(subscriber, &pattern, answer, subscribed);
                 self.send(subscriber, &missed, true);
@@ -326,7 +344,7 @@ impl Shard {
     }
 
     fn recovered(&mut self, recovered: Recovered) {
-        let Recovered { connection, pattern, number, missed, repeats, result, answer } = recovered;
+        let Recovered { connection, pattern, number, mut missed, repeats, result, answer } = recovered;
         let place = self.table.find_subscriber(&connection).zip(self.table.topic(&pattern));
         // It may have left, and come again, meanwhile: then another is on its way.
         let Some(subscription) = place else { return answer.tell(Err(SubscribeError::Ended)) };
@@ -336,24 +354,33 @@ impl Shard {
         };
         self.catching_up.remove(&subscription);
         self.table.set_catching_up(subscription.1, false);
-        let subscribed = match result {
+        let mut subscribed = match result {
             Ok(subscribed) => subscribed,
             Err(error) => {
                 answer.tell(Err(error));
                 return self.unsubscribe(&connection, &pattern);
             }
         };
+        self.recover_once(subscription.0, &mut subscribed, &mut missed);
         self.tell(subscription.0, &pattern, answer, subscribed);
         self.send(subscription.0, &missed, true);
         let Some(read) = subscribed.position else { return self.send(subscription.0, &held, true) };
         let mut after = CatchingUp::After(read);
-        match after.take_in(&held) {
-            Some(new) => self.send(subscription.0, &new, true),
-            None if repeats => {
-                self.catching_up.insert(subscription, after);
-                self.table.set_catching_up(subscription.1, true);
-            }
-            None => {}
+        let (new, has_caught_up) = after.take_in(&held);
+        self.send(subscription.0, &new, true);
+        if repeats && !has_caught_up {
+            self.catching_up.insert(subscription, after);
+            self.table.set_catching_up(subscription.1, true);
+        }
+    }
+
+    /// Recovers nobody from a topic while it has not got what recovered it from that before: a client that does not read could
+    /// have any number of histories wait for it.
+    fn recover_once(&self, subscriber: Place, subscribed: &mut Subscribed, missed: &mut Vec<Arc<Issue>>) {
+        let (connection, _) = self.table.connection(subscriber);
+        if missed.first().is_some_and(|first| connection.outbox.is_recovering(&first.topic)) {
+            missed.clear();
+            subscribed.recovery = Some(Recovery::TooOld);
         }
     }
 

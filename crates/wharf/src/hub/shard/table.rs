@@ -80,6 +80,11 @@ impl Table {
         place
     }
 
+    /// All who have subscribed.
+    pub(super) fn connections(&self) -> Vec<Arc<Shared>> {
+        self.subscribers.iter().map(|(_, subscriber)| subscriber.connection.clone()).collect()
+    }
+
     pub(super) fn find_subscriber(&self, connection: &Arc<Shared>) -> Option<Place> {
         self.by_connection.get(&key_of(connection)).copied()
     }
