@@ -8,9 +8,9 @@ mod presentation;
 mod publishing;
 mod request;
 mod said;
-
 mod session;
 mod signatures;
+mod subscriptions;
 mod tokens;
 
 use std::sync::Arc;
