@@ -70,7 +70,9 @@ impl HubEndpoint {
 fn rejection(error: AccessError) -> Rejection {
     let rejection = Rejection::new(error.status().as_u16()).reason(error.to_string());
     match error {
-        AccessError::Token(_) | AccessError::NoToken => rejection.header("WWW-Authenticate", "Bearer"),
-        AccessError::NotFromHere | AccessError::NotConfigured => rejection,
+        AccessError::Token(_) | AccessError::Unreadable | AccessError::NoToken => {
+            rejection.header("WWW-Authenticate", "Bearer")
+        }
+        AccessError::Origin | AccessError::NotFromHere | AccessError::NotConfigured => rejection,
     }
 }
