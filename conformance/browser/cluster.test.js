@@ -57,6 +57,15 @@ test("a page whose node was stopped and comes back shows what it missed", async 
   await Promise.all([ann.close(), bob.close()]);
 });
 
+test("a board takes a node of this machine alone, since it runs what that gives it", async () => {
+  const tab = await openTab(browser);
+  for (const node of ["http://example.test", "http://127.0.0.1.example.test", "http://127.0.0.1@example.test"]) {
+    await tab.goto(`${pages.origin}/?node=${node}`);
+    await shows(tab, "#state", "example.test is not this machine");
+  }
+  await tab.close();
+});
+
 function startNode(port = 0) {
   const options = ["--config", join(example, "wharf.toml"), "--allowed-origins", pages.origin, "--broker", nats.url];
   return startWharf({ port, options });

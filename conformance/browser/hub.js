@@ -48,18 +48,19 @@ export function describeHub(title, { launch, open }) {
 
     test("two pages exchange messages, and see each other come and go", async () => {
       const [ann, bob] = [await openTab(), await openTab()];
-      await ann.evaluate(async () => {
-        await window.connect({});
+      const own = { subscribe: ["open.>"], publish: ["open.>"], presence: ["open.>"] };
+      await ann.evaluate(async (token) => {
+        await window.connect({ token: () => token });
         window.listen("open.lobby", { member: "ann" });
         await window.heard("subscribed");
-      });
-      await bob.evaluate(async () => {
-        await window.connect({});
+      }, token({ sub: "ann", ...own }));
+      await bob.evaluate(async (token) => {
+        await window.connect({ token: () => token });
         window.listen("open.*", {});
         await window.heard("subscribed");
         await window.hub.publish("open.lobby", { text: "ahoy", of: [null, 1.5] }, { key: "k" });
         window.listen("open.lobby", { member: "bob" });
-      });
+      }, token({ sub: "bob", ...own }));
       const message = await ann.evaluate(() => window.heard("message"));
       assert.deepEqual(message.data, { text: "ahoy", of: [null, 1.5] });
       assert.equal(message.key, "k");
@@ -314,7 +315,6 @@ secret_file = "${secret}"
 subscribe = ["open.>", "kept.>"]
 publish = ["open.>"]
 presence = ["open.>"]
-names = true
 [[hub.topics]]
 pattern = "kept.>"
 history = { max_messages = 3 }

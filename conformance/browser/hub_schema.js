@@ -26,7 +26,7 @@ export function isRefused({ from, text }) {
   return !checks[from](JSON.parse(text));
 }
 
-/** All that the schema has, but for what takes a slow client or a broker. */
+/** All that the schema has, but for what takes a slow client, a broker, or a long silence. */
 export function assertEveryKindWasSeen() {
   for (const from of ["request", "said"]) {
     const kinds = schema.$defs[from].oneOf.map(({ $ref }) => $ref.split("/").at(-1));
@@ -51,4 +51,4 @@ export function documentedCodes() {
 
 export const codes = schema.$defs.error.properties.code.enum;
 
-const RARE = ["missed", "position"];
+const RARE = ["missed", "position", "ping"];

@@ -1,6 +1,11 @@
 // The board is the topic "board": each stroke a message, and what is kept of the topic is what a newcomer sees. Which node
 // this page talks to is in its address, ?node=http://127.0.0.1:9002; what is drawn at one is seen at all.
 const node = new URL(new URLSearchParams(location.search).get("node") ?? "http://127.0.0.1:9001");
+// A page runs what that node gives it, and its address can come from anybody.
+if (!["127.0.0.1", "[::1]", "localhost"].includes(node.hostname)) {
+  document.getElementById("state").textContent = `${node.host} is not this machine, and only of that a node is taken`;
+  throw new Error(`the node ${node.host} is not of this machine`);
+}
 const { Hub } = await import(new URL("/hub-client.js", node).href);
 
 const [canvas, color, width, state] = ["board", "color", "width", "state"].map((id) => document.getElementById(id));
@@ -42,8 +47,8 @@ function begin() {
 
 async function countPeople() {
   try {
-    const { members } = await hub.presence("board");
-    state.textContent = `${members.length === 1 ? "1 person is" : `${members.length} people are`} here, you at ${node.host}`;
+    const { member_count: count } = await hub.presence("board");
+    state.textContent = `${count === 1 ? "1 person is" : `${count} people are`} here, you at ${node.host}`;
   } catch {
     // It went away in between, which is told by its state.
   }

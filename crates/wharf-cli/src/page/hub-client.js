@@ -16,9 +16,12 @@ export class Hub {
   #socket = null;
   #isOpen = false;
   #isOver = false;
+  #openSince = 0;
+  #heardAt = 0;
   #failures = 0;
   #waiting = null;
   #renewing = null;
+  #listening = null;
   #lastId = 0;
   #asked = new Map();
   #subscriptions = new Map();
@@ -34,7 +37,7 @@ export class Hub {
   constructor(url, { token, state, protocols = [] } = {}) {
     this.#url = url;
     this.#options = { token, protocols };
-    this.#tell = state ?? (() => {});
+    this.#tell = (...told) => call(state, ...told);
     globalThis.addEventListener?.("online", this.#online);
     this.#connect();
   }
@@ -50,7 +53,9 @@ export class Hub {
    * - `tooOld()`: what was missed is kept no longer. The state of things has to be found out by other means.
    * - `missed(count, topic)`: so many messages were dropped, because this client was too slow.
    * - `joined(member, topic)` and `left(member, topic)`: somebody has come, or gone. With either, that is asked for, too.
-   * - `failed(error)`: there is no subscription, for `error.code` and `error.message`.
+   * - `failed(error)`: there is no subscription, for `error.code` and `error.message`. What may pass, such as a broker that is
+   *   away, is no reason: then it goes on trying.
+   * - `presenceFailed(error)`: who comes and goes is not told. The rest of the subscription goes on.
    *
    * `since` is the position of the last message that is known, or "oldest"; `member` the name to be seen under. Of several
    * subscriptions to the same topic the first one's count. What is returned has `unsubscribe()`.
@@ -58,7 +63,7 @@ export class Hub {
   subscribe(topic, told, { since, member } = {}) {
     const own = { told };
     this.#add(topic, own, { since, member });
-    const watch = { told: { failed: told.failed } };
+    const watch = { told: { failed: told.presenceFailed } };
     if (told.joined || told.left) {
       this.#add(PRESENCE + topic, watch, {});
     }
@@ -75,7 +80,7 @@ export class Hub {
     return this.#ask({ type: "publish", topic, data: data ?? null, key });
   }
 
-  /** Who is there: `{ members: [{ name, connections }], connections }`. */
+  /** Who is there: `{ members: [{ name, connections }], member_count, connections }`; of very many, not all members. */
   presence(topic) {
     return this.#ask({ type: "presence", topic });
   }
@@ -114,7 +119,12 @@ export class Hub {
       return;
     }
     this.#socket = socket;
-    socket.onmessage = ({ data }) => this.#socket === socket && this.#received(JSON.parse(data));
+    socket.onmessage = ({ data }) => {
+      if (this.#socket === socket) {
+        this.#heardAt = performance.now();
+        this.#received(JSON.parse(data));
+      }
+    };
     socket.onclose = ({ code, reason }) => {
       if (this.#socket === socket && !this.#isOver) {
         this.#lost();
@@ -123,13 +133,40 @@ export class Hub {
     };
   }
 
+  /** Asks whether the server is still there when nothing has come for long: nothing else tells of a broken connection. */
+  #listen() {
+    const silent = performance.now() - this.#heardAt;
+    if (silent < LONGEST_SILENCE) {
+      this.#listening = setTimeout(() => this.#listen(), LONGEST_SILENCE - silent);
+      return;
+    }
+    const [socket, asked] = [this.#socket, performance.now()];
+    this.#ask({ type: "ping" }).catch(() => {});
+    this.#listening = setTimeout(() => {
+      if (this.#heardAt >= asked) {
+        this.#listen();
+        return;
+      }
+      // The browser waits for an answer to this, too, which is not waited for here.
+      socket.close();
+      this.#lost();
+      this.#wait({ code: 1006, reason: "the server does not answer" });
+    }, LONGEST_ANSWER);
+  }
+
   /** Nothing that was asked is answered any more. */
   #lost() {
+    // A server that closes at once is not asked again and again without a wait that grows.
+    if (this.#isOpen && performance.now() - this.#openSince >= STEADY) {
+      this.#failures = 0;
+    }
     this.#socket = null;
     this.#isOpen = false;
     clearTimeout(this.#renewing);
+    clearTimeout(this.#listening);
     for (const subscription of this.#subscriptions.values()) {
       subscription.isThere = false;
+      clearTimeout(subscription.again);
     }
     const asked = [...this.#asked.values()];
     this.#asked.clear();
@@ -140,8 +177,7 @@ export class Hub {
 
   /** Waits longer each time, and each client for a time of its own, so that they do not all come back in one moment. */
   #wait({ code, reason }) {
-    const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.#failures);
-    const milliseconds = longest / 2 + (Math.random() * longest) / 2;
+    const milliseconds = waitAfter(this.#failures);
     this.#failures += 1;
     this.#waiting = setTimeout(() => this.#connect(), milliseconds);
     this.#tell("away", { milliseconds, code, reason });
@@ -154,11 +190,16 @@ export class Hub {
     } else if (type === "message") {
       this.#message(said);
     } else if (type === "joined" || type === "left") {
-      this.#each(topic, ({ told }) => told[type]?.(said.member, topic));
+      this.#each(topic, ({ told }) => call(told[type], said.member, topic));
     } else if (type === "missed") {
-      this.#each(topic, ({ told }) => told.missed?.(said.count, topic));
+      this.#each(topic, ({ told }) => call(told.missed, said.count, topic));
     } else if (type === "position") {
       this.#know(topic, said.position);
+      for (const subscription of this.#subscriptions.values()) {
+        if (subscription.isThere && subscription.matches(topic)) {
+          subscription.told.isNew(topic, said.position);
+        }
+      }
     } else if (type === "unsubscribed") {
       this.#failed(topic, new HubError("not_permitted", "the new token does not permit it any more"));
     } else if (type === "welcome") {
@@ -168,7 +209,8 @@ export class Hub {
 
   #welcome({ member, expires_in }) {
     this.#isOpen = true;
-    this.#failures = 0;
+    this.#openSince = performance.now();
+    this.#listen();
     this.#renewLater(expires_in);
     for (const topic of this.#subscriptions.keys()) {
       this.#subscribe(topic);
@@ -197,7 +239,12 @@ export class Hub {
     if (position !== undefined) {
       this.#know(topic, position);
     }
-    this.#each(topic, ({ told }) => told.message?.({ topic, data, bytes, key, position }));
+    for (const { matches, all, isThere, told } of [...this.#subscriptions.values()]) {
+      // What comes for another subscription before this one is answered, this one recovers, where it recovers.
+      if (isThere && matches(topic) && (position === undefined || told.isNew(topic, position))) {
+        [...all].forEach((own) => call(own.told.message, { topic, data, bytes, key, position }));
+      }
+    }
   }
 
   /** The last position of a topic that is subscribed to by its own name, from which it is gone on. */
@@ -219,7 +266,8 @@ export class Hub {
   #add(topic, own, { since, member }) {
     const subscription = this.#subscriptions.get(topic);
     if (subscription === undefined) {
-      this.#subscriptions.set(topic, { matches: matcher(topic), all: new Set([own]), since, member, isThere: false });
+      const [matches, all, told] = [matcher(topic), new Set([own]), new Told()];
+      this.#subscriptions.set(topic, { matches, all, told, since, member, isThere: false, failures: 0, again: null });
       if (this.#isOpen) {
         this.#subscribe(topic);
       }
@@ -227,7 +275,7 @@ export class Hub {
     }
     subscription.all.add(own);
     if (subscription.isThere) {
-      queueMicrotask(() => own.told.subscribed?.({ position: subscription.since }));
+      queueMicrotask(() => call(own.told.subscribed, { position: subscription.since }));
     }
   }
 
@@ -235,6 +283,7 @@ export class Hub {
     const subscription = this.#subscriptions.get(topic);
     if (subscription?.all.delete(own) && subscription.all.size === 0) {
       this.#subscriptions.delete(topic);
+      clearTimeout(subscription.again);
       if (this.#isOpen) {
         this.#ask({ type: "unsubscribe", topic }).catch(() => {});
       }
@@ -246,29 +295,37 @@ export class Hub {
     const { since, member } = subscription;
     const done = ({ position, recovered, too_old: tooOld = false }) => {
       subscription.isThere = true;
+      subscription.failures = 0;
       // What is recovered brings its own positions: lost before it has come, it is asked for again.
       if (position !== undefined && !recovered) {
         subscription.since = position;
       }
       for (const { told } of [...subscription.all]) {
-        told.subscribed?.({ position, recovered, tooOld });
+        call(told.subscribed, { position, recovered, tooOld });
         if (tooOld) {
-          told.tooOld?.();
+          call(told.tooOld);
         }
       }
     };
     this.#ask({ type: "subscribe", topic, since, member }, done).catch((error) => {
-      if (error.code !== "away" && this.#subscriptions.get(topic) === subscription) {
-        this.#failed(topic, error);
+      if (error.code === "away" || this.#subscriptions.get(topic) !== subscription) {
+        return;
       }
+      if (LASTING.includes(error.code)) {
+        this.#failed(topic, error);
+        return;
+      }
+      subscription.again = setTimeout(() => this.#subscribe(topic), waitAfter(subscription.failures));
+      subscription.failures += 1;
     });
   }
 
   #failed(topic, error) {
     const subscription = this.#subscriptions.get(topic);
     this.#subscriptions.delete(topic);
+    clearTimeout(subscription?.again);
     for (const { told } of subscription?.all ?? []) {
-      told.failed?.(error);
+      call(told.failed, error);
     }
   }
 
@@ -318,6 +375,46 @@ export class HubError extends Error {
   }
 }
 
+/** The last position of each topic that a subscription has been told, so that it is not told what another one recovers. */
+class Told {
+  #last = new Map();
+
+  /** Whether it lies behind the last one, and is the last one then. */
+  isNew(topic, position) {
+    const [epoch, offset] = position.split("-");
+    const last = this.#last.get(topic);
+    if (last?.epoch === epoch && Number(offset) <= last.offset) {
+      return false;
+    }
+    // Behind all others: the first is the one of which nothing was told for the longest time.
+    this.#last.delete(topic);
+    this.#last.set(topic, { epoch, offset: Number(offset) });
+    if (this.#last.size > MOST_TOPICS) {
+      this.#last.delete(this.#last.keys().next().value);
+    }
+    return true;
+  }
+}
+
+/** Calls what the page has given, if it has. What it throws keeps nobody else from being called. */
+function call(callback, ...told) {
+  try {
+    callback?.(...told);
+  } catch (error) {
+    if (globalThis.reportError) {
+      globalThis.reportError(error);
+    } else {
+      console.error(error);
+    }
+  }
+}
+
+/** So many milliseconds, longer after each failure, and with a part of chance in it. */
+function waitAfter(failures) {
+  const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** failures);
+  return longest / 2 + (Math.random() * longest) / 2;
+}
+
 /** What tells whether a topic matches a pattern: * is any one token, > at the end is one or more. */
 function matcher(pattern) {
   const tokens = pattern.split(".");
@@ -338,6 +435,14 @@ function matcher(pattern) {
 const PROTOCOL = "wharf.json.v1";
 const TOKEN = "wharf.jwt.";
 const PRESENCE = "$presence.";
+// Errors that trying again does not help against.
+const LASTING = ["bad_request", "not_permitted", "no_history", "no_presence", "too_many_subscriptions"];
+// The topics of a pattern whose positions are kept.
+const MOST_TOPICS = 1000;
+// Milliseconds, all of them.
+const STEADY = 10_000;
+const LONGEST_SILENCE = 30_000;
+const LONGEST_ANSWER = 10_000;
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 30_000;
 // More than a timer of a browser can hold.

@@ -45,6 +45,7 @@ class HubPage {
     if (member !== "") {
       told.joined = (who, of) => this.#note("note", of, `${who} has come`);
       told.left = (who, of) => this.#note("note", of, `${who} has gone`);
+      told.presenceFailed = (error) => this.#note("note", topic, `who comes and goes is not told: ${error.message}`, false);
     }
     const options = member === "" ? {} : { member };
     this.#subscriptions.set(topic, this.#connected().subscribe(topic, told, options));

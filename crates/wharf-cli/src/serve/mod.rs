@@ -51,7 +51,7 @@ pub(crate) async fn run(args: Serve) -> Result<(), String> {
     let mut signals = StopSignals::new().map_err(|error| format!("cannot listen to signals: {error}"))?;
     let tls = tls.map(|settings| Tls::open(settings, listening.ips())).transpose()?;
     let is_local = listening.is_local() && config.trusted_proxies.is_empty();
-    let access = Arc::new(Access::read(&hub_options, is_local)?);
+    let access = Arc::new(Access::read(&hub_options, is_local, &config.allowed_origins)?);
     let mut hub = hub_options.builder()?.presentation(InJson);
     if let Some(broker) = &broker {
         hub = broker.connect(hub)?;

@@ -82,6 +82,11 @@ impl Settings {
                 "a cookie is sent along by the pages of any site, so that hub.cookie needs allowed_origins";
             return Err(file.map_or_else(|| message.to_owned(), |file| file.blame("cookie", &message)));
         }
+        if hub.lets_take_names() {
+            let message = "names lets clients without a token appear under any name, also one that comes with a token: with \
+                           hub.jwt, or tokens that have a name, it has to be false";
+            return Err(file.map_or_else(|| message.to_owned(), |file| file.blame("names", &message)));
+        }
         Ok(Self {
             listening,
             shutdown_timeout: args

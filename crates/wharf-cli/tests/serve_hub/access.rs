@@ -13,8 +13,12 @@ use crate::serving::{Serving, file, serve};
 
 /// Tokens that are signed with a secret count, in the header, in the cookie `pass`, and in a subprotocol.
 fn with_secret(name: &str) -> Serving {
+    serving(name, &configuration())
+}
+
+fn configuration() -> String {
     let secret = file("secret", SECRET);
-    let configuration = format!(
+    format!(
         r#"
 allowed_origins = ["https://example.com"]
 [hub]
@@ -28,8 +32,7 @@ pattern = "rooms.*"
 presence = true
 "#,
         secret.display()
-    );
-    serving(name, &configuration)
+    )
 }
 
 fn claims(more: &Value) -> Value {
@@ -63,6 +66,8 @@ async fn a_token_counts_in_the_header_in_a_subprotocol_and_in_a_cookie() {
         client.subscribe("rooms.lobby").await;
     }
     assert_eq!(refusal(request(&serving).protocol(PROTOCOL)).await, (401, "a token is needed".to_owned()));
+    let empty = request(&serving).header("Authorization", "Bearer").protocol(format!("wharf.jwt.{ann}"));
+    assert_eq!(refusal(empty.protocol(PROTOCOL)).await.0, 401);
     let elsewhere = request(&serving).header("Cookie", format!("pass={ann}")).origin("https://other.com");
     assert_eq!(refusal(elsewhere.protocol(PROTOCOL)).await.0, 403);
     let answer = http(
@@ -145,6 +150,32 @@ async fn a_connection_whose_token_expires_is_closed_unless_it_is_renewed() {
     assert_eq!(renews.next().await, json!({"type": "unsubscribed", "topic": "rooms.kitchen"}));
     assert_eq!(forgets.close().await, (4401, "the token has expired".to_owned()));
     renews.done(json!({"type": "unsubscribe", "topic": "rooms.lobby"})).await;
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_does_not_outlive_its_token() {
+    let serving = serving("silent.toml", &format!("write_timeout = \"60s\"\n{}", configuration()));
+    let mut watcher = HubClient::with(request(&serving).protocol(format!("wharf.jwt.{}", ann()))).await;
+    watcher.subscribe("$presence.rooms.lobby").await;
+    let short = token(&claims(&json!({"sub": "bob", "exp": in_seconds(2)})));
+    let mut silent = HubClient::with(request(&serving).protocol(format!("wharf.jwt.{short}"))).await;
+    silent.subscribe("rooms.lobby").await;
+    assert_eq!(watcher.next().await["type"], "joined");
+    silent.connection.pause();
+    let refused = json!({"type": "publish", "id": 2, "topic": "a".repeat(255), "data": 1}).to_string();
+    // More answers than there is room for, so that the server waits for them to be taken.
+    let asking = tokio::spawn(async move { while silent.connection.send(refused.clone()).await.is_ok() {} });
+    assert_eq!(watcher.next().await, json!({"type": "left", "topic": "rooms.lobby", "member": "bob"}));
+    within(asking).await.expect("it ends with its connection");
+}
+
+#[tokio::test]
+async fn who_has_come_without_a_name_does_not_get_one_by_a_new_token() {
+    let serving = with_secret("nameless.toml");
+    let nameless = token(&claims(&json!({"sub": null})));
+    let mut client = HubClient::with(request(&serving).protocol(format!("wharf.jwt.{nameless}"))).await;
+    assert_eq!(client.failure(json!({"type": "token", "token": ann()})).await, "bad_token");
+    client.done(json!({"type": "token", "token": nameless})).await;
 }
 
 #[tokio::test]
@@ -233,6 +264,17 @@ async fn without_a_table_for_it_the_hub_is_open_to_this_machine_alone() {
 }
 
 #[tokio::test]
+async fn a_table_that_says_nothing_of_who_may_do_what_permits_nothing() {
+    let serving = serving("topics.toml", "[[hub.topics]]\npattern = \"a\"\n");
+    let (status, reason) = refusal(request(&serving).protocol(PROTOCOL)).await;
+    assert_eq!(status, 403);
+    assert!(reason.contains("the hub is not configured"), "{reason}");
+    assert_eq!(http(&serving, "POST /topics/a", &["Content-Type: text/plain"], b"1").status, 403);
+    serving.tell_to_stop();
+    assert!(!serving.all_that_it_says().contains("open to everybody"));
+}
+
+#[tokio::test]
 async fn where_others_can_connect_nothing_is_permitted_until_it_is_said() {
     for configuration in ["proxy_protocol = true\n", "trusted_proxies = [\"10.0.0.0/8\"]\n"] {
         let serving = serving("closed.toml", configuration);
@@ -266,6 +308,16 @@ fn what_is_wrong_with_the_table_is_told_in_one_line() {
         ),
         ("[[hub.tokens]]\ntoken_file = \"/nowhere\"\n".to_owned(), "cannot read /nowhere"),
         ("[hub]\ncookie = \"a\"\n".to_owned(), "hub.cookie needs allowed_origins"),
+        (
+            format!("[hub.anonymous]\nnames = true\n[hub.jwt]\nsecret_file = \"{short}\"\n"),
+            ":2: names lets clients without a token appear under any name",
+        ),
+        (
+            format!(
+                "[hub.anonymous]\nnames = true\n[[hub.tokens]]\ntoken_file = \"{short}\"\nname = \"a\"\n"
+            ),
+            ":2: names lets clients without a token appear under any name",
+        ),
         ("[hub]\ncokie = \"a\"\n".to_owned(), ":2: unknown field `cokie`"),
         ("[[hub.topics]]\npattern = \"a..b\"\n".to_owned(), "has an empty token"),
         (

@@ -114,9 +114,16 @@ async fn it_is_known_who_is_there_and_told_who_comes_and_goes() {
     nameless.subscribe("rooms.lobby").await;
     let there = watcher.done(json!({"type": "presence", "topic": "rooms.lobby"})).await;
     assert_eq!(there["members"], json!([{"name": "ann", "connections": 1}]));
-    assert_eq!(there["connections"], 2);
+    assert_eq!((&there["member_count"], &there["connections"]), (&json!(1), &json!(2)));
     ann.connection.close(CloseCode::NORMAL, None).expect("it is open");
     assert_eq!(watcher.next().await, json!({"type": "left", "topic": "rooms.lobby", "member": "ann"}));
+}
+
+#[tokio::test]
+async fn a_ping_is_answered() {
+    let serving = serving("ping.toml", HISTORY_AND_PRESENCE);
+    let mut client = HubClient::open(&serving).await;
+    assert_eq!(client.done(json!({"type": "ping"})).await, json!({"type": "ok", "id": 1}));
 }
 
 #[tokio::test]

@@ -67,7 +67,11 @@ async fn what_cannot_be_published_is_answered_with_its_status_and_why() {
     for (target, lines, body, status, code) in [
         ("POST /topics/open.a", &[JSON][..], &b"1"[..], 401, "not_permitted"),
         ("POST /topics/open.a", &[JSON, "Authorization: Bearer wrong"], b"1", 401, "bad_token"),
+        ("POST /topics/open.a", &[JSON, "Authorization: Bearer"], b"1", 401, "bad_token"),
+        ("POST /topics/open.a", &[JSON, "Authorization: Bearer ü"], b"1", 401, "bad_token"),
         ("POST /topics/closed", &[JSON, BEARER], b"1", 403, "not_permitted"),
+        ("POST /topics/open.a?key=%FF", &[JSON, BEARER], b"1", 400, "bad_request"),
+        (&format!("POST /topics/open.a?key={}", "k".repeat(256)), &[JSON, BEARER], b"1", 400, "bad_request"),
         ("POST /topics/$presence.open", &[JSON, BEARER], b"1", 403, "not_permitted"),
         ("POST /topics/open..a", &[JSON, BEARER], b"1", 400, "bad_request"),
         ("POST /topics/%FF", &[JSON, BEARER], b"1", 400, "bad_request"),
@@ -96,5 +100,34 @@ async fn it_is_told_who_is_there() {
     let mut client = HubClient::with(request(&serving)).await;
     client.subscribe("open.kept").await;
     let answer = http(&serving, "GET /topics/open.kept/presence", &[BEARER], b"");
-    assert_eq!((answer.status, answer.json()), (200, json!({"members": [], "connections": 1})));
+    assert_eq!(
+        (answer.status, answer.json()),
+        (200, json!({"members": [], "member_count": 0, "connections": 1}))
+    );
+}
+
+#[tokio::test]
+async fn pages_publish_without_a_token_only_where_they_are_of_an_origin_that_may() {
+    let anonymous = configuration().replace("subscribe = [\"open.>\"]", "publish = [\"open.>\"]");
+    let unsaid = serving("origins.toml", &anonymous);
+    let said = serving("origin.toml", &format!("allowed_origins = [\"https://example.com\"]\n{anonymous}"));
+    let elsewhere = "Origin: https://example.com";
+    for (serving, of_elsewhere, of_its_own) in [(&unsaid, 403, 200), (&said, 200, 403)] {
+        let own = format!("Origin: http://{}", serving.address);
+        for (lines, status) in [
+            (&[][..], 200),
+            (&[elsewhere], of_elsewhere),
+            (&[&own], of_its_own),
+            (&["Origin: null"], 403),
+            (&[elsewhere, BEARER], 200),
+            (&[&own, BEARER], 200),
+        ] {
+            let lines = [&["Content-Type: text/plain"], lines].concat();
+            let answer = http(serving, "POST /topics/open.a", &lines, b"1");
+            assert_eq!(answer.status, status, "{lines:?}: {}", answer.body);
+            if status == 403 {
+                assert_eq!(answer.json()["code"], "not_permitted");
+            }
+        }
+    }
 }

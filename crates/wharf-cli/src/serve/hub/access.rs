@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderMap};
 use http::{HeaderName, Uri};
-use wharf::{Cookies, Request};
+use wharf::{Cookies, OriginRule, Request};
 
 use super::jwt::{Jwt, TokenError};
 use super::options::HubOptions;
@@ -19,6 +19,8 @@ pub(in crate::serve) struct Access {
     tokens: Tokens,
     jwt: Option<Jwt>,
     cookie: Option<String>,
+    /// Whose pages may publish by HTTP without a token. Empty: those of this server.
+    origins: Vec<OriginRule>,
 }
 
 /// What clients without a token may do.
@@ -35,8 +37,12 @@ enum Anonymous {
 pub(super) enum AccessError {
     #[error(transparent)]
     Token(#[from] TokenError),
+    #[error("the header Authorization has to be Bearer, a space, and a token")]
+    Unreadable,
     #[error("a token is needed")]
     NoToken,
+    #[error("pages of this origin may do nothing here without a token: allowed_origins says whose may")]
+    Origin,
     #[error("the hub is not configured: it is open to programs and pages of this machine alone")]
     NotFromHere,
     #[error("the hub is not configured: the table hub of the configuration file says who may use it")]
@@ -55,11 +61,16 @@ const FORWARDED: [HeaderName; 4] = [
 ];
 
 impl Access {
-    /// Reads the files of tokens and keys. `is_local`: nobody but this machine can connect.
+    /// Reads the files of tokens and keys. `is_local`: nobody but this machine can connect. `origins`: whose pages may connect,
+    /// if that is said.
     ///
     /// # Errors
     /// In one line, what is wrong with them.
-    pub(in crate::serve) fn read(options: &HubOptions, is_local: bool) -> Result<Self, String> {
+    pub(in crate::serve) fn read(
+        options: &HubOptions,
+        is_local: bool,
+        origins: &[OriginRule],
+    ) -> Result<Self, String> {
         let anonymous = match &options.anonymous {
             Some(anonymous) => {
                 let permissions = Permissions {
@@ -70,8 +81,7 @@ impl Access {
                 let name = if anonymous.names { Name::Chosen } else { Name::Nameless };
                 Anonymous::Permitted(Grant { permissions, name, expires: None })
             }
-            None if options.says_who() => Anonymous::Nothing,
-            None if is_local => {
+            None if options.is_to_try && is_local => {
                 Anonymous::Here(Grant { permissions: Permissions::all(), name: Name::Chosen, expires: None })
             }
             None => Anonymous::Nothing,
@@ -81,6 +91,7 @@ impl Access {
             tokens: Tokens::read(&options.tokens)?,
             jwt: options.jwt.as_ref().map(Jwt::read).transpose()?,
             cookie: options.cookie.clone(),
+            origins: origins.to_vec(),
         })
     }
 
@@ -99,15 +110,20 @@ impl Access {
         let headers = &request.http_request().headers;
         let offered = || request.protocols().iter().find_map(|protocol| protocol.strip_prefix(IN_PROTOCOL));
         let token =
-            bearer(headers).or_else(|| offered().map(Secret::new)).or_else(|| self.in_cookie(headers));
+            bearer(headers)?.or_else(|| offered().map(Secret::new)).or_else(|| self.in_cookie(headers));
         self.of(token.as_ref(), headers, Some(request.host()))
     }
 
-    /// What a client may do that publishes by HTTP. Cookies do not count: any page could send them along.
+    /// What a client may do that publishes by HTTP. Cookies do not count: any page could send them along. Nor may any page do
+    /// what clients without a token may, for a form can post text anywhere, and in the network of whoever reads the page.
     pub(super) fn of_request(&self, headers: &HeaderMap, uri: &Uri) -> Result<Grant, AccessError> {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let host = uri.authority().map(http::uri::Authority::as_str).or(host);
-        self.of(bearer(headers).as_ref(), headers, host)
+        let token = bearer(headers)?;
+        if token.is_none() && !self.is_of_allowed_origin(headers, host) {
+            return Err(AccessError::Origin);
+        }
+        self.of(token.as_ref(), headers, host)
     }
 
     /// What the holder of a token may do.
@@ -137,6 +153,21 @@ impl Access {
         }
     }
 
+    /// As handshakes are let through; but where nothing is said of origins, it has to be that of this server, or of this machine
+    /// where all of that may do everything.
+    fn is_of_allowed_origin(&self, headers: &HeaderMap, host: Option<&str>) -> bool {
+        let Some(origin) = headers.get(header::ORIGIN) else { return true };
+        let allows = |rule: &OriginRule| match (origin.to_str(), host) {
+            (Ok(origin), Some(host)) => rule.allows(origin, host),
+            _ => false,
+        };
+        match &*self.origins {
+            [] if self.is_open_here() => is_of_this_machine(headers, host),
+            [] => allows(&OriginRule::SAME_ORIGIN),
+            rules => rules.iter().any(allows),
+        }
+    }
+
     fn in_cookie(&self, headers: &HeaderMap) -> Option<Secret> {
         Cookies::from_headers(headers).get(self.cookie.as_deref()?).map(Secret::new)
     }
@@ -145,13 +176,8 @@ impl Access {
 impl Grant {
     /// What a token permits that is to take the place of what was permitted before.
     pub(super) fn renewed_by(&self, new: Self) -> Result<Self, TokenError> {
-        match (&self.name, &new.name) {
-            // Who has come under a name stays under it.
-            (Name::Fixed(own), Name::Fixed(new)) if own == new => {}
-            (Name::Fixed(_), _) => return Err(TokenError::OtherMember),
-            _ => {}
-        }
-        Ok(new)
+        // Who has come under a name stays under it, and who has come without one is seen under none.
+        if self.name == new.name { Ok(new) } else { Err(TokenError::OtherMember) }
     }
 
     /// Under which name it subscribes, if it has asked for this one. `Err`: not under it.
@@ -166,10 +192,18 @@ impl Grant {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<Secret> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| Secret::new(token.trim()))
+/// The token in the header `Authorization`. One of another scheme may be for a proxy.
+fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, AccessError> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let value = value.to_str().map_err(|_| AccessError::Unreadable)?;
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Ok(None);
+    }
+    match token.trim() {
+        "" => Err(AccessError::Unreadable),
+        token => Ok(Some(Secret::new(token))),
+    }
 }
 
 /// Whether a request of this machine speaks for nobody else: neither for a client of a proxy, nor for a page from elsewhere,
@@ -236,6 +270,9 @@ mod tests {
         assert!(fixed("ann").renewed_by(fixed("ann")).is_ok());
         assert_eq!(fixed("ann").renewed_by(fixed("bob")).unwrap_err(), TokenError::OtherMember);
         assert_eq!(fixed("ann").renewed_by(grant(Name::Nameless)).unwrap_err(), TokenError::OtherMember);
-        assert!(grant(Name::Chosen).renewed_by(fixed("bob")).is_ok());
+        for other in [Name::Chosen, Name::Nameless] {
+            assert_eq!(grant(other.clone()).renewed_by(fixed("bob")).unwrap_err(), TokenError::OtherMember);
+            assert!(grant(other.clone()).renewed_by(grant(other)).is_ok());
+        }
     }
 }

@@ -8,9 +8,9 @@ mod presentation;
 mod publishing;
 mod request;
 mod said;
-
 mod session;
 mod signatures;
+mod subscriptions;
 mod tokens;
 
 use std::sync::Arc;
@@ -70,7 +70,9 @@ impl HubEndpoint {
 fn rejection(error: AccessError) -> Rejection {
     let rejection = Rejection::new(error.status().as_u16()).reason(error.to_string());
     match error {
-        AccessError::Token(_) | AccessError::NoToken => rejection.header("WWW-Authenticate", "Bearer"),
-        AccessError::NotFromHere | AccessError::NotConfigured => rejection,
+        AccessError::Token(_) | AccessError::Unreadable | AccessError::NoToken => {
+            rejection.header("WWW-Authenticate", "Bearer")
+        }
+        AccessError::Origin | AccessError::NotFromHere | AccessError::NotConfigured => rejection,
     }
 }

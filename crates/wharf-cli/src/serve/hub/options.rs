@@ -27,6 +27,9 @@ pub(in crate::serve) struct HubOptions {
     pub(super) jwt: Option<JwtOptions>,
     /// The cookie that has a client's token.
     pub(in crate::serve) cookie: Option<String>,
+    /// Whether no file has the table.
+    #[serde(skip)]
+    pub(super) is_to_try: bool,
 }
 
 /// What holds for topics that match a pattern.
@@ -129,7 +132,7 @@ impl HubOptions {
             presence: true,
             slow_consumer: None,
         };
-        Self { topics: vec![all], ..Self::default() }
+        Self { topics: vec![all], is_to_try: true, ..Self::default() }
     }
 
     /// The hub that they describe, without its broker and its presentation.
@@ -157,9 +160,10 @@ impl HubOptions {
         Ok(builder)
     }
 
-    /// Whether it is said who may do what.
-    pub(in crate::serve) const fn says_who(&self) -> bool {
-        self.anonymous.is_some() || !self.tokens.is_empty() || self.jwt.is_some()
+    /// Whether clients without a token could take the name of one that has one.
+    pub(in crate::serve) fn lets_take_names(&self) -> bool {
+        let chooses_names = self.anonymous.as_ref().is_some_and(|anonymous| anonymous.names);
+        chooses_names && (self.jwt.is_some() || self.tokens.iter().any(|token| token.name.is_some()))
     }
 }
 

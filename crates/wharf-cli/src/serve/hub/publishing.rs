@@ -17,6 +17,7 @@ use wharf::hub::{Hub, Publish, PublishError, Topic};
 use wharf::{Message, ServerConfig};
 
 use super::access::{Access, AccessError};
+use super::request::LONGEST_KEY;
 use super::said::{Code, Member, members};
 
 /// What a body may fail with.
@@ -64,6 +65,7 @@ struct Done {
 #[derive(Serialize)]
 struct WhoIsThere<'a> {
     members: Vec<Member<'a>>,
+    member_count: usize,
     connections: usize,
 }
 
@@ -121,7 +123,7 @@ impl Publishing {
         let kind = Kind::of(&head.headers)?;
         let message = kind.message(self.read(body).await?)?;
         let mut publish = Publish::new(&topic, message).map_err(PublishError::from)?;
-        if let Some(key) = key(head.uri.query()) {
+        if let Some(key) = key(head.uri.query())? {
             publish = publish.key(key);
         }
         let publishing = self.hub.publish_with(publish)?;
@@ -144,7 +146,11 @@ impl Publishing {
             return Err(Failure::shared(StatusCode::NOT_FOUND, Code::NoPresence, message));
         }
         let presence = self.hub.presence(&topic);
-        let there = WhoIsThere { members: members(&presence), connections: presence.connections };
+        let there = WhoIsThere {
+            members: members(&presence),
+            member_count: presence.members.len(),
+            connections: presence.connections,
+        };
         Ok(json(StatusCode::OK, &there))
     }
 
@@ -243,10 +249,15 @@ fn target(path: &str) -> Option<Target<'_>> {
     }
 }
 
-fn key(query: Option<&str>) -> Option<String> {
-    let mut pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
-    let (_, key) = pairs.find(|(name, _)| *name == "key")?;
-    Some(percent_decode_str(key).decode_utf8_lossy().into_owned())
+fn key(query: Option<&str>) -> Result<Option<String>, Failure> {
+    let mut pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    let Some((_, key)) = pairs.find(|(name, _)| *name == "key") else { return Ok(None) };
+    let bad = |message| Failure::shared(StatusCode::BAD_REQUEST, Code::BadRequest, message);
+    match percent_decode_str(key).decode_utf8() {
+        Ok(key) if key.len() <= LONGEST_KEY => Ok(Some(key.into_owned())),
+        Ok(_) => Err(bad(format!("a key has at most {LONGEST_KEY} bytes"))),
+        Err(_) => Err(bad("a key is UTF-8".to_owned())),
+    }
 }
 
 fn allow_only(head: &Parts, method: &Method) -> Result<(), Failure> {
@@ -262,8 +273,8 @@ fn allow_only(head: &Parts, method: &Method) -> Result<(), Failure> {
 impl AccessError {
     pub(super) const fn status(self) -> StatusCode {
         match self {
-            Self::Token(_) | Self::NoToken => StatusCode::UNAUTHORIZED,
-            Self::NotFromHere | Self::NotConfigured => StatusCode::FORBIDDEN,
+            Self::Token(_) | Self::Unreadable | Self::NoToken => StatusCode::UNAUTHORIZED,
+            Self::Origin | Self::NotFromHere | Self::NotConfigured => StatusCode::FORBIDDEN,
         }
     }
 }
@@ -289,8 +300,12 @@ impl Failure {
 impl From<AccessError> for Failure {
     fn from(error: AccessError) -> Self {
         let (code, header) = match error {
-            AccessError::Token(_) | AccessError::NoToken => (Code::BadToken, Some(ask_for_token())),
-            AccessError::NotFromHere | AccessError::NotConfigured => (Code::NotPermitted, None),
+            AccessError::Token(_) | AccessError::Unreadable | AccessError::NoToken => {
+                (Code::BadToken, Some(ask_for_token()))
+            }
+            AccessError::Origin | AccessError::NotFromHere | AccessError::NotConfigured => {
+                (Code::NotPermitted, None)
+            }
         };
         Self { header, ..Self::shared(error.status(), code, error.to_string()) }
     }
@@ -341,9 +356,14 @@ mod tests {
 
     #[test]
     fn a_key_is_in_the_query() {
-        assert_eq!(key(Some("a=1&key=eur%2Fusd")).as_deref(), Some("eur/usd"));
-        assert_eq!(key(Some("keys=1")), None);
-        assert_eq!(key(None), None);
+        let read = |query: &str| key(Some(query)).map_err(|failure| failure.status);
+        assert_eq!(read("a=1&key=eur%2Fusd"), Ok(Some("eur/usd".to_owned())));
+        assert_eq!(read("keys=1"), Ok(None));
+        assert_eq!(read(&format!("key={}", "k".repeat(255))), Ok(Some("k".repeat(255))));
+        for bad in [&*format!("key={}", "k".repeat(256)), "key=%FF"] {
+            assert_eq!(read(bad), Err(StatusCode::BAD_REQUEST));
+        }
+        assert!(matches!(key(None), Ok(None)));
     }
 
     #[test]

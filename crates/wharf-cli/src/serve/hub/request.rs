@@ -24,6 +24,7 @@ pub(super) enum Request<'a> {
     Publish { topic: Topic, data: &'a RawValue, key: Option<Arc<str>> },
     Presence { topic: Topic },
     Token { token: Secret },
+    Ping,
 }
 
 /// From where on messages are wanted that were published before.
@@ -64,7 +65,7 @@ struct Fields<'a> {
 const GREATEST_ID: u64 = (1 << 53) - 1;
 
 /// In bytes.
-const LONGEST_KEY: usize = 255;
+pub(super) const LONGEST_KEY: usize = 255;
 
 impl<'a> Asked<'a> {
     /// Reads a message.
@@ -92,8 +93,8 @@ impl<'a> Fields<'a> {
             ("token", token.is_some(), "token"),
         ];
         let is_for = |types: &str| types.split(' ').any(|one| one == r#type);
-        if !is_for("subscribe unsubscribe publish presence token") {
-            return Err("type is none of subscribe, unsubscribe, publish, presence, token".to_owned());
+        if !is_for("subscribe unsubscribe publish presence token ping") {
+            return Err("type is none of subscribe, unsubscribe, publish, presence, token, ping".to_owned());
         }
         if let Some((name, ..)) = unused.into_iter().find(|(_, is_there, types)| *is_there && !is_for(types))
         {
@@ -117,6 +118,7 @@ impl<'a> Fields<'a> {
                 Ok(Request::Publish { topic: name(&topic?)?, data, key: key.map(Into::into) })
             }
             "presence" => Ok(Request::Presence { topic: name(&topic?)? }),
+            "ping" => Ok(Request::Ping),
             _ => Ok(Request::Token { token: token.map(Secret::new).ok_or_else(|| needed("token"))? }),
         }
     }
@@ -221,6 +223,7 @@ mod tests {
             (r#"{"id":1,"type":"publish","topic":"a"}"#, Some(1), "publish needs the field data"),
             (r#"{"id":1,"type":"subscribe","topic":"a","since":"x"}"#, Some(1), "a position is"),
             (r#"{"id":1,"type":"presence","topic":"a","data":1}"#, Some(1), "presence has no field data"),
+            (r#"{"id":1,"type":"ping","topic":"a"}"#, Some(1), "ping has no field topic"),
             (r#"{"id":1,"type":"subscribe","topic":"a","sinse":"1-1"}"#, Some(1), "unknown field `sinse`"),
             (r#"{"id":1,"type":"subscribe","topic":"a","member":""}"#, Some(1), "the name of a member"),
             (r#"{"id":9007199254740992,"type":"presence","topic":"a"}"#, None, "id is greater than 2^53 - 1"),

@@ -71,6 +71,9 @@ pub(super) struct Done<'a> {
     too_old: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     members: Option<Vec<Member<'a>>>,
+    /// How many members there are, with those that are not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member_count: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connections: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,6 +114,9 @@ pub(super) enum Code {
     Ended,
 }
 
+/// How many of those who are there are told by their names.
+const MOST_MEMBERS: usize = 1000;
+
 impl Said<'_> {
     pub(super) fn json(&self) -> String {
         serde_json::to_string(self).expect("numbers and text under fixed names are always JSON")
@@ -142,8 +148,12 @@ impl<'a> Done<'a> {
     }
 
     pub(super) fn presence(id: u64, presence: &'a Presence) -> Self {
-        let members = Some(members(presence));
-        Self { members, connections: Some(presence.connections), ..Self::new(id) }
+        Self {
+            members: Some(members(presence)),
+            member_count: Some(presence.members.len()),
+            connections: Some(presence.connections),
+            ..Self::new(id)
+        }
     }
 
     pub(super) fn renewed(id: u64, expires_in: Option<u64>) -> Self {
@@ -151,10 +161,10 @@ impl<'a> Done<'a> {
     }
 }
 
-/// Those who are there by a name.
+/// Those who are there by a name, so many that an answer does not grow without end.
 pub(super) fn members<'a>(presence: &'a Presence) -> Vec<Member<'a>> {
     let member = |member: &'a hub::Member| Member { name: &member.name, connections: member.connections };
-    presence.members.iter().map(member).collect()
+    presence.members.iter().take(MOST_MEMBERS).map(member).collect()
 }
 
 impl From<&SubscribeError> for Code {

@@ -1,13 +1,13 @@
 //! One client of the hub: its requests, in order, and their answers.
 
-use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::sleep_until;
+use tokio::sync::watch;
+use tokio::time::{sleep_until, timeout};
 use wharf::hub::{Hub, Publish, PublishError, Published, Subscribe, SubscribeError, Topic, TopicPattern};
 use wharf::{CloseCode, Connection, Message};
 
@@ -15,6 +15,7 @@ use super::access::Access;
 use super::permissions::{Grant, Name};
 use super::request::{Asked, NotRequest, Request, Since};
 use super::said::{Code, Done, Said};
+use super::subscriptions::{Serial, Subscriptions};
 use crate::serve::live::Traffic;
 use crate::serve::secret::Secret;
 
@@ -31,11 +32,14 @@ pub(super) struct Session {
 /// What a session has on its way.
 #[derive(Default)]
 pub(super) struct State {
-    /// What it has subscribed to, so that what a new token does not permit can be ended.
-    subscriptions: HashSet<TopicPattern>,
+    subscriptions: Subscriptions,
+    /// When its token expires, for who waits for that.
+    expires: watch::Sender<Option<Instant>>,
     /// Requests that are not answered yet.
     pending: FuturesUnordered<BoxFuture<'static, Settled>>,
-    /// Answers to subscriptions since the client last had taken all that there was for it.
+    /// How many of them are subscriptions.
+    subscribing: usize,
+    /// Answers to subscriptions since it was last waited for the client to take what there was for it.
     replies: usize,
     /// Messages in a row that were no requests.
     mistakes: u32,
@@ -43,26 +47,47 @@ pub(super) struct State {
 
 /// What became of a request that took a while.
 enum Settled {
-    Subscribed { id: u64, topic: TopicPattern, result: Result<(), SubscribeError> },
+    Subscribed { id: u64, topic: TopicPattern, serial: Serial, result: Result<(), SubscribeError> },
     Published { id: u64, result: Result<Published, PublishError> },
 }
 
 /// A token has expired, and was not renewed.
 const EXPIRED: CloseCode = CloseCode::new(4401);
 
+/// How long a client whose token has expired may take for what was on its way to it.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 /// How many requests may wait for their answers before no more are read.
 const MOST_PENDING: usize = 256;
 
-/// How many subscriptions are answered before the client has to have taken what there is for it: answers are not counted
-/// among what may wait for a slow consumer.
+/// How many subscriptions are answered before it is waited for the client to take them: answers are not counted among
+/// what may wait for a slow consumer.
 const MOST_REPLIES: usize = 64;
 
 /// After so many messages in a row that are no requests the connection is closed.
 const MOST_MISTAKES: u32 = 16;
 
 impl Session {
-    /// Serves it until its connection ends.
-    pub(super) async fn run(mut self) {
+    /// Serves it until its connection ends, or its token expires.
+    pub(super) async fn run(self) {
+        let connection = self.connection.clone();
+        self.state.expires.send_replace(self.grant.expires);
+        let expires = self.state.expires.subscribe();
+        tokio::select! {
+            () = self.serve() => return,
+            // Beside the requests: one may wait for a client that takes nothing.
+            () = expiry(expires) => {}
+        }
+        let description = "the token has expired";
+        // Refused only for a code that cannot be sent.
+        let _ = connection.close(EXPIRED, Some(description));
+        let end = async { while connection.recv().await.is_some() {} };
+        if timeout(FAREWELL, end).await.is_err() {
+            let _ = connection.drop_now(EXPIRED, Some(description));
+        }
+    }
+
+    async fn serve(mut self) {
         let member = match &self.grant.name {
             Name::Fixed(name) => Some(name.as_str()),
             Name::Chosen | Name::Nameless => None,
@@ -71,22 +96,14 @@ impl Session {
         self.send(welcome).await;
         let connection = self.connection.clone();
         let mut closed = std::pin::pin!(connection.closed());
-        let mut is_expired = false;
         loop {
             let may_read = self.state.pending.len() < MOST_PENDING;
-            let expires = self.grant.expires.filter(|_| !is_expired);
             tokio::select! {
                 message = connection.recv(), if may_read => match message {
-                    Some(message) if !is_expired => self.received(&message).await,
-                    Some(_) => {}
+                    Some(message) => self.received(&message).await,
                     None => return,
                 },
                 Some(settled) = self.state.pending.next() => self.settled(settled).await,
-                () = until(expires) => {
-                    is_expired = true;
-                    // Refused only for a code that cannot be sent.
-                    let _ = connection.close(EXPIRED, Some("the token has expired"));
-                }
                 // What it sent before it closed is still to be done.
                 _ = &mut closed, if !may_read => return,
             }
@@ -121,7 +138,7 @@ impl Session {
         match request {
             Request::Subscribe { topic, since, member } => self.subscribe(id, topic, since, member).await,
             Request::Unsubscribe { topic } => {
-                self.state.subscriptions.remove(&topic);
+                self.state.subscriptions.end(&topic);
                 // Fails only for what is no pattern.
                 let _ = self.connection.unsubscribe(&topic);
                 self.send(Said::Ok(Done::new(id)).json()).await;
@@ -143,6 +160,7 @@ impl Session {
                 let presence = self.hub.presence(&topic);
                 self.send(Said::Ok(Done::presence(id, &presence)).json()).await;
             }
+            Request::Ping => self.send(Said::Ok(Done::new(id)).json()).await,
             Request::Token { token } => self.renew(id, &token).await,
         }
     }
@@ -166,8 +184,7 @@ impl Session {
             }
         };
         if self.state.replies >= MOST_REPLIES {
-            self.connection.drained().await;
-            self.state.replies = 0;
+            self.replies_taken().await;
         }
         self.state.replies += 1;
         let keeps_presence = topic.topic().is_some_and(|topic| self.hub.topic_options(&topic).presence);
@@ -184,9 +201,10 @@ impl Session {
         let subscribe = subscribe.reply(move |subscribed| Said::Ok(Done::subscribed(id, subscribed)).into());
         match self.connection.subscribe_with(subscribe) {
             Ok(subscribing) => {
-                self.state.subscriptions.insert(topic.clone());
+                let serial = self.state.subscriptions.ask(&topic);
+                self.state.subscribing += 1;
                 self.state.pending.push(Box::pin(async move {
-                    Settled::Subscribed { id, topic, result: subscribing.await.map(|_| ()) }
+                    Settled::Subscribed { id, topic, serial, result: subscribing.await.map(|_| ()) }
                 }));
             }
             Err(error) => self.refuse(id, Code::from(&error), &error.to_string()).await,
@@ -216,10 +234,11 @@ impl Session {
             Err(error) => self.refuse(id, Code::BadToken, &error.to_string()).await,
             Ok(grant) => {
                 self.grant = grant;
+                self.state.expires.send_replace(self.grant.expires);
                 self.send(Said::Ok(Done::renewed(id, seconds_until(self.grant.expires))).json()).await;
                 let Self { grant, state, .. } = self;
-                let ended = state.subscriptions.extract_if(|topic| !grant.permissions.may_subscribe(topic));
-                for topic in ended.collect::<Vec<_>>() {
+                let ended = state.subscriptions.end_all_but(|topic| grant.permissions.may_subscribe(topic));
+                for topic in ended {
                     let _ = self.connection.unsubscribe(&topic);
                     self.send(Said::Unsubscribed { topic: &topic }.json()).await;
                 }
@@ -227,13 +246,27 @@ impl Session {
         }
     }
 
+    /// Waits until the client has taken the answers to its subscriptions. More may come for it all the while, so that it is
+    /// not waited until there is nothing.
+    async fn replies_taken(&mut self) {
+        while self.state.subscribing > 0 {
+            let Some(settled) = self.state.pending.next().await else { break };
+            self.settled(settled).await;
+        }
+        // Fails only where the connection has ended.
+        let _ = self.connection.flush().await;
+        self.state.replies = 0;
+    }
+
     async fn settled(&mut self, settled: Settled) {
         match settled {
-            // The hub has answered, before the first message.
-            Settled::Subscribed { result: Ok(()), .. } => {}
-            Settled::Subscribed { id, topic, result: Err(error) } => {
-                self.state.subscriptions.remove(&topic);
-                self.refuse(id, Code::from(&error), &error.to_string()).await;
+            Settled::Subscribed { id, topic, serial, result } => {
+                self.state.subscribing -= 1;
+                self.state.subscriptions.answered(&topic, serial, result.is_ok());
+                // Otherwise the hub has answered, before the first message.
+                if let Err(error) = result {
+                    self.refuse(id, Code::from(&error), &error.to_string()).await;
+                }
             }
             Settled::Published { id, result: Ok(published) } => {
                 self.send(Said::Ok(Done::published(id, published.position)).json()).await;
@@ -262,6 +295,19 @@ fn may_not(what: &str, topic: &str) -> String {
 
 fn seconds_until(time: Option<Instant>) -> Option<u64> {
     time.map(|time| time.saturating_duration_since(Instant::now()).as_secs())
+}
+
+/// Waits until the token has expired, and was not renewed before.
+async fn expiry(mut expires: watch::Receiver<Option<Instant>>) {
+    loop {
+        let time = *expires.borrow_and_update();
+        tokio::select! {
+            () = until(time) => return,
+            renewed = expires.changed() => if renewed.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
 }
 
 async fn until(time: Option<Instant>) {
