@@ -35,6 +35,9 @@
 //! path and subprotocol. [`ServerConfig`] has every option, its default, and what happens when it bites; with the feature
 //! `serde` it can come from a file.
 //!
+//! What many are to hear is published on topics: [`Connection::subscribe`] and [`Server::publish`], on one machine or on many
+//! ([`hub`]).
+//!
 //! A [`Client`] connects to any WebSocket server, and what it gives is a [`Connection`], too. With the feature `tls`, which
 //! is on by default, both ends speak `wss://`: [`ServerTls`] and [`ClientTls`].
 

@@ -174,7 +174,7 @@ impl From<&SubscribeError> for Code {
             SubscribeError::NoPresence(_) => Self::NoPresence,
             SubscribeError::TooMany { .. } => Self::TooManySubscriptions,
             SubscribeError::Broker(_) => Self::Broker,
-            SubscribeError::Closed => Self::Ended,
+            SubscribeError::Closed | SubscribeError::Ended => Self::Ended,
             _ => Self::BadRequest,
         }
     }
