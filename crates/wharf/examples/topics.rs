@@ -39,15 +39,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         };
         // Its client may have given up.
         if let Ok(connection) = request.accept_with(Accept::new(), Member { topic: topic.clone() }) {
-            let _ = enter(&connection, topic);
+            let _ = enter(&connection, &topic);
         }
     }
     Ok(())
 }
 
 /// Subscribes, to what was said before, too, where that is kept.
-fn enter(connection: &Connection, topic: TopicPattern) -> Result<(), Box<dyn Error>> {
-    let subscribe = Subscribe::new(&topic)?;
+fn enter(connection: &Connection, topic: &TopicPattern) -> Result<(), Box<dyn Error>> {
+    let subscribe = Subscribe::new(topic)?;
     match connection.subscribe_with(subscribe.clone().since_oldest()) {
         Ok(_) => {}
         Err(_) => drop(connection.subscribe_with(subscribe)?),

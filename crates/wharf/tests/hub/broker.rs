@@ -21,7 +21,7 @@ struct Node {
 
 fn hub() -> HubBuilder {
     let kept = TopicOptions::default().history(HistoryOptions::default());
-    Hub::builder().presentation(Told).linger(Duration::ZERO).topics("kept.>", kept).unwrap()
+    Hub::builder().presentation(Told).linger(Duration::ZERO).topics("kept.>", kept).expect("it is allowed")
 }
 
 impl Node {
@@ -47,7 +47,7 @@ impl Node {
         if is_connected {
             // Behind what the link does first.
             let (client, connection) = self.site.pair().await;
-            within(connection.subscribe("probe").unwrap()).await.unwrap();
+            within(connection.subscribe("probe").expect("it is allowed")).await.expect("it can be done");
             leave(&self.site, client).await;
         }
     }
@@ -69,8 +69,8 @@ impl Node {
     }
 
     async fn publish(&self, topic: &str, message: &str) -> Option<Position> {
-        let publishing = self.site.server.publish(topic, message).unwrap();
-        within(publishing).await.unwrap().position
+        let publishing = self.site.server.publish(topic, message).expect("it is allowed");
+        within(publishing).await.expect("it is allowed").position
     }
 }
 
@@ -138,7 +138,7 @@ async fn while_the_broker_is_away_what_is_published_is_delivered_here_and_later_
         publishing.push(one.site.server.publish("a", number.to_string()).unwrap());
     }
     for number in 0..10 {
-        assert_eq!(here.frame().await, text(&number.to_string()));
+        assert_eq!(here.frame().await, text(number.to_string()));
     }
     other.publish("a", "meanwhile").await;
     assert_eq!(there.frame().await, text("meanwhile"));
@@ -147,7 +147,7 @@ async fn while_the_broker_is_away_what_is_published_is_delivered_here_and_later_
         within(publishing).await.unwrap();
     }
     for number in 0..10 {
-        assert_eq!(there.frame().await, text(&number.to_string()));
+        assert_eq!(there.frame().await, text(number.to_string()));
     }
     one.publish("a", "then").await;
     assert_eq!(here.frame().await, text("then"), "and nothing twice");
@@ -194,7 +194,7 @@ async fn a_history_is_that_of_all_nodes_and_its_order_is_the_same_everywhere() {
     for offset in 1..=20 {
         let number = (offset - 1) / 2;
         for client in [&mut here, &mut there] {
-            assert_eq!(client.frame().await, text(&format!("{offset}:{number}")));
+            assert_eq!(client.frame().await, text(format!("{offset}:{number}")));
         }
     }
     let publishing = connection.publish("kept.a", "to the others").unwrap();
@@ -221,7 +221,7 @@ async fn who_comes_back_on_another_node_gets_what_it_missed() {
     assert_eq!(subscribed.position, Some(Position { offset: 6, ..seen }));
     one.publish("kept.a", "live").await;
     for number in 0..5 {
-        assert_eq!(client.frame().await, text(&format!("{}:{number}", number + 2)));
+        assert_eq!(client.frame().await, text(format!("{}:{number}", number + 2)));
     }
     assert_eq!(client.frame().await, text("7:live"));
 
@@ -248,7 +248,7 @@ async fn what_a_node_missed_while_it_was_cut_off_it_gets_in_order_and_once() {
     one.heal().await;
     other.publish("kept.a", "6").await;
     for number in 2..=6 {
-        assert_eq!(client.frame().await, text(&format!("{number}:{number}")));
+        assert_eq!(client.frame().await, text(format!("{number}:{number}")));
     }
     // What is kept no longer is told.
     one.cut().await;
@@ -275,7 +275,7 @@ async fn more_than_a_slow_consumer_may_have_waiting_is_recovered_from_an_outage(
     }
     one.heal().await;
     for number in 1..=200 {
-        assert_eq!(client.frame().await, text(&format!("{number}:{number}")));
+        assert_eq!(client.frame().await, text(format!("{number}:{number}")));
     }
     assert!(connection.is_connected());
 }
@@ -299,6 +299,28 @@ async fn with_a_history_what_is_published_while_the_broker_is_away_gets_its_plac
     assert_eq!(here.frame().await, text("kept.a placed 3"));
     for expected in ["1:before", "2:meanwhile", "3:away"] {
         assert_eq!(there.frame().await, text(expected));
+    }
+}
+
+#[tokio::test]
+async fn who_recovers_before_what_was_published_meanwhile_has_its_place_gets_that_too() {
+    let bus = Bus::default();
+    let (one, other) = (Node::open(&bus).await, Node::open(&bus).await);
+    let seen = other.publish("kept.a", "seen").await.unwrap();
+    one.cut().await;
+    let publishing: Vec<_> =
+        (0..5).map(|number| one.site.server.publish("kept.a", number.to_string()).unwrap()).collect();
+    bus.heal_but_lose_acknowledgements(one.number);
+    let (mut client, connection) = one.site.pair().await;
+    until(|| one.site.server.hub().health() == BrokerHealth::Connected).await;
+    let subscribing = connection.subscribe_with(Subscribe::new("kept.a").unwrap().since(seen)).unwrap();
+    bus.heal(one.number);
+    assert_eq!(within(subscribing).await.unwrap().recovery, Some(Recovery::Recovered { messages: 5 }));
+    for publishing in publishing {
+        within(publishing).await.unwrap();
+    }
+    for number in 0..5 {
+        assert_eq!(client.frame().await, text(format!("{}:{number}", number + 2)));
     }
 }
 
@@ -329,7 +351,7 @@ async fn a_broker_that_lost_its_history_begins_another_and_nothing_of_it_is_miss
     let mut seen = None;
     for number in 1..=3 {
         seen = other.publish("kept.a", &number.to_string()).await;
-        assert_eq!(client.frame().await, text(&format!("{number}:{number}")));
+        assert_eq!(client.frame().await, text(format!("{number}:{number}")));
     }
     one.cut().await;
     other.publish("kept.b", "of another topic").await;
@@ -395,13 +417,13 @@ fn names(node: &Node) -> Vec<String> {
 }
 
 fn hub_with_presence() -> HubBuilder {
-    hub().topics("rooms.*", TopicOptions::default().presence(true)).unwrap()
+    hub().topics("rooms.*", TopicOptions::default().presence(true)).expect("it is allowed")
 }
 
 async fn join(node: &Node, name: &str) -> (Client, Connection) {
     let (client, connection) = node.site.pair().await;
-    let subscribe = Subscribe::new("rooms.a").unwrap().member(name);
-    within(connection.subscribe_with(subscribe).unwrap()).await.unwrap();
+    let subscribe = Subscribe::new("rooms.a").expect("it is allowed").member(name);
+    within(connection.subscribe_with(subscribe).expect("it is allowed")).await.expect("it can be done");
     (client, connection)
 }
 

@@ -13,14 +13,15 @@ use crate::{Told, all_published, leave, narrow, site_of, subscribe, subscribe_si
 
 fn hub(history: HistoryOptions) -> HubBuilder {
     let options = TopicOptions::default().history(history);
-    Hub::builder().presentation(Told).topics("kept.>", options).unwrap()
+    Hub::builder().presentation(Told).topics("kept.>", options).expect("it is allowed")
 }
 
 async fn publish(site: &Site, messages: impl IntoIterator<Item = usize>) -> Position {
     let mut last = None;
     for message in messages {
-        let published = within(site.server.publish("kept.a", message.to_string()).unwrap()).await;
-        last = published.unwrap().position;
+        let published =
+            within(site.server.publish("kept.a", message.to_string()).expect("it is allowed")).await;
+        last = published.expect("it is allowed").position;
     }
     last.expect("the topic has a history")
 }
@@ -45,7 +46,7 @@ async fn messages_have_offsets_and_who_comes_back_gets_what_it_missed_before_wha
     assert_eq!(subscribed.recovery, Some(Recovery::Recovered { messages: 3 }));
     assert_eq!(subscribed.position, Some(Position { offset: 5, ..seen }));
     for number in 3..=6 {
-        assert_eq!(client.frame().await, text(&format!("{number}:{number}")));
+        assert_eq!(client.frame().await, text(format!("{number}:{number}")));
     }
 }
 
@@ -80,7 +81,7 @@ async fn who_has_got_nothing_yet_gets_all_that_is_kept() {
     let mut client = join(2).await;
     publish(&site, [4]).await;
     for number in 2..=4 {
-        assert_eq!(client.frame().await, text(&format!("{number}:{number}")));
+        assert_eq!(client.frame().await, text(format!("{number}:{number}")));
     }
 }
 
@@ -142,7 +143,7 @@ async fn what_recovers_a_client_is_not_bounded_and_not_dropped() {
     assert_eq!(subscribed.recovery, Some(Recovery::Recovered { messages: 4999 }));
     publish(&site, [5001]).await;
     for number in 2..=5001 {
-        assert_eq!(client.frame().await, text(&format!("{number}:{number}")));
+        assert_eq!(client.frame().await, text(format!("{number}:{number}")));
     }
     assert!(connection.is_connected());
 }
@@ -178,7 +179,7 @@ async fn whoever_only_subscribes_begins_no_history_and_misses_nothing_of_the_fir
     let subscribed = subscribe_since(&connection, "kept.a", nothing).await;
     assert_eq!(subscribed.recovery, Some(Recovery::Recovered { messages: 2 }));
     for number in 1..=2 {
-        assert_eq!(client.frame().await, text(&format!("{number}:{number}")));
+        assert_eq!(client.frame().await, text(format!("{number}:{number}")));
     }
 }
 
@@ -200,7 +201,7 @@ async fn who_does_not_read_has_no_history_wait_for_it_twice() {
         all_published(&site).await;
     }
     for number in (2..=100).chain(2..=100) {
-        assert_eq!(client.frame().await, text(&format!("{number}:{number}")));
+        assert_eq!(client.frame().await, text(format!("{number}:{number}")));
     }
     let recovered = subscribe_since(&connection, "kept.a", first).await.recovery;
     assert_eq!(recovered, Some(Recovery::Recovered { messages: 99 }));

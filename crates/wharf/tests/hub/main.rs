@@ -28,13 +28,13 @@ impl support::roads::Peer for DuplexStream {
 
 /// A site whose topics are in this hub.
 async fn site_of(hub: HubBuilder) -> Site {
-    site_with(hub.build().unwrap()).await
+    site_with(hub.build().expect("it is allowed")).await
 }
 
 async fn site_with(hub: Hub) -> Site {
-    let http = HttpServer::bind("127.0.0.1:0").await.unwrap();
+    let http = HttpServer::bind("127.0.0.1:0").await.expect("it is allowed");
     let server = Server::with_hub(ServerConfig::default().keepalive(false), hub);
-    server.mount([&http]).unwrap();
+    server.mount([&http]).expect("it is allowed");
     Site::of(http, server)
 }
 
@@ -52,7 +52,7 @@ async fn pairs(site: &Site, count: usize) -> (Vec<Client>, Vec<Connection>) {
 /// A connection whose peer takes no more than a few bytes before it reads.
 async fn narrow(site: &Site) -> (ClientOf<DuplexStream>, Connection) {
     let (client, server) = duplex(16);
-    let connection = site.server.adopt(OpenStream::new(server)).unwrap();
+    let connection = site.server.adopt(OpenStream::new(server)).expect("it is allowed");
     assert_eq!(site.connected().await, connection);
     (ClientOf::on(client), connection)
 }
@@ -64,20 +64,20 @@ async fn leave<P: support::roads::Peer>(site: &Site, client: ClientOf<P>) {
 }
 
 async fn subscribe(connection: &Connection, pattern: &str) -> Subscribed {
-    within(connection.subscribe(pattern).unwrap()).await.unwrap()
+    within(connection.subscribe(pattern).expect("it is allowed")).await.expect("it can be done")
 }
 
 async fn subscribe_since(connection: &Connection, pattern: &str, since: Position) -> Subscribed {
-    let subscribe = Subscribe::new(pattern).unwrap().since(since);
-    within(connection.subscribe_with(subscribe).unwrap()).await.unwrap()
+    let subscribe = Subscribe::new(pattern).expect("it is allowed").since(since);
+    within(connection.subscribe_with(subscribe).expect("it is allowed")).await.expect("it can be done")
 }
 
 fn topic(name: &str) -> Topic {
-    Topic::new(name).unwrap()
+    Topic::new(name).expect("it is allowed")
 }
 
 async fn subscribers(site: &Site, pattern: &str) -> usize {
-    within(site.server.hub().subscriber_count(&TopicPattern::new(pattern).unwrap())).await
+    within(site.server.hub().subscriber_count(&TopicPattern::new(pattern).expect("it is allowed"))).await
 }
 
 /// Waits until all that was published before has been delivered, or queued.

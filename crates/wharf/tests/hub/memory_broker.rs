@@ -77,6 +77,14 @@ impl Bus {
         node.tell_health();
     }
 
+    /// A node is there again, and is not told what arrives of it.
+    pub(crate) fn heal_but_lose_acknowledgements(&self, node: usize) {
+        let mut state = self.lock();
+        let node = &mut state.nodes[node];
+        (node.is_cut, node.loses_acknowledgements) = (false, true);
+        node.tell_health();
+    }
+
     /// What a node publishes arrives, and it is not told.
     pub(crate) fn lose_acknowledgements(&self, node: usize) {
         self.lock().nodes[node].loses_acknowledgements = true;
@@ -103,12 +111,12 @@ impl Bus {
 
     /// Publishes what no hub has.
     pub(crate) fn publish(&self, topic: &str, text: &str) {
-        let publication = Publication::new(Topic::new(topic).unwrap(), text);
+        let publication = Publication::new(Topic::new(topic).expect("it is allowed"), text);
         self.lock().deliver(&publication, None);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.0.lock().expect("it is allowed")
     }
 }
 
@@ -174,7 +182,7 @@ impl MemoryBroker {
 
 impl Broker for MemoryBroker {
     fn start(&self, incoming: Incoming) {
-        let mut arrived = self.arrived.lock().unwrap().take().expect("it is started once");
+        let mut arrived = self.arrived.lock().expect("it is allowed").take().expect("it is started once");
         let mut state = self.bus.lock();
         let node = &mut state.nodes[self.node];
         node.incoming = Some(incoming.clone());

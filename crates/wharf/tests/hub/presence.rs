@@ -8,12 +8,12 @@ use crate::{Told, pairs, site_of, subscribe, topic};
 
 async fn site() -> Site {
     let options = TopicOptions::default().presence(true);
-    site_of(Hub::builder().presentation(Told).topics("rooms.*", options).unwrap()).await
+    site_of(Hub::builder().presentation(Told).topics("rooms.*", options).expect("it is allowed")).await
 }
 
 async fn join(connection: &Connection, room: &str, name: &str) {
-    let subscribe = Subscribe::new(room).unwrap().member(name);
-    within(connection.subscribe_with(subscribe).unwrap()).await.unwrap();
+    let subscribe = Subscribe::new(room).expect("it is allowed").member(name);
+    within(connection.subscribe_with(subscribe).expect("it is allowed")).await.expect("it can be done");
 }
 
 fn members(site: &Site, room: &str) -> (Vec<(String, usize)>, usize) {

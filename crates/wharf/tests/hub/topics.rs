@@ -28,7 +28,7 @@ async fn a_subscription_holds_for_what_its_own_thread_publishes_behind_it() {
     let site = Site::open().await;
     let (mut client, connection) = site.pair().await;
     site.server.publish("a", "before").unwrap();
-    let _ = connection.subscribe("a").unwrap();
+    drop(connection.subscribe("a").unwrap());
     site.server.publish("a", "behind").unwrap();
     assert_eq!(client.frame().await, text("behind"));
 }
@@ -105,7 +105,7 @@ async fn messages_of_one_thread_arrive_in_its_order_over_all_topics() {
         site.server.publish(topic, number.to_string()).unwrap();
     }
     for number in 0..300 {
-        assert_eq!(client.frame().await, text(&number.to_string()));
+        assert_eq!(client.frame().await, text(number.to_string()));
     }
 }
 

@@ -17,14 +17,14 @@ struct Workers {
 
 impl Workers {
     async fn open(hub: Hub, count: usize) -> Self {
-        let http = HttpServer::builder().workers(3).bind("127.0.0.1:0").await.unwrap();
+        let http = HttpServer::builder().workers(3).bind("127.0.0.1:0").await.expect("it is allowed");
         let server = Server::with_hub(ServerConfig::default().auto_accept_connections(true), hub);
-        server.mount([&http]).unwrap();
-        let dialer = Client::new(ClientConfig::default()).unwrap();
+        server.mount([&http]).expect("it is allowed");
+        let dialer = Client::new(ClientConfig::default()).expect("it is allowed");
         let (mut clients, mut connections) = (Vec::new(), Vec::new());
         for _ in 0..count {
             let url = format!("ws://{}/", http.local_addr());
-            clients.push(within(dialer.connect(url)).await.unwrap());
+            clients.push(within(dialer.connect(url)).await.expect("it is allowed"));
             let Some(Event::Connect(connection)) = within(server.next_event()).await else {
                 panic!("a connection comes")
             };

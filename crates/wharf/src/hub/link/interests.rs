@@ -133,7 +133,7 @@ mod tests {
         assert!(interests.want(&a, true), "again");
         assert!(given_up(&mut interests, now + 6 * second).is_empty());
         interests.want_no_longer(a.clone(), now + 7 * second);
-        assert_eq!(given_up(&mut interests, now + 12 * second), [a.clone()]);
+        assert_eq!(given_up(&mut interests, now + 12 * second), std::slice::from_ref(&a));
         assert!(!interests.want(&a, true), "anew");
     }
 
@@ -158,7 +158,7 @@ mod tests {
         interests.want(&a, true);
         interests.want(&b, true);
         interests.set_subscribed(&b, true);
-        assert_eq!(interests.missing(), [a.clone()]);
+        assert_eq!(interests.missing(), std::slice::from_ref(&a));
         interests.want_no_longer(a, Instant::now());
         assert!(interests.missing().is_empty());
     }

@@ -1,6 +1,6 @@
 //! What this node has for others, in order: handed over while the broker is there, and kept until it is acknowledged.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,7 +12,7 @@ use tokio::task::unconstrained;
 
 use super::ToPublish;
 use crate::hub::broker::{Broker, BrokerError, Outgoing, PublicationId};
-use crate::hub::{Position, Publication, PublishError, Published};
+use crate::hub::{Position, Publication, PublishError, Published, Topic};
 
 /// Messages that the broker has not acknowledged.
 pub(super) struct Queue {
@@ -27,11 +27,14 @@ pub(super) struct Queue {
     handed_over: FuturesUnordered<BoxFuture<'static, Acknowledged>>,
     /// How many there are of all of these, for those who publish.
     waiting: Arc<AtomicUsize>,
+    /// How many of each topic with a history were delivered here before they have a place in it.
+    early: HashMap<Topic, usize>,
 }
 
 /// A message, and who waits for it.
 struct Waiting {
     outgoing: Outgoing,
+    is_early: bool,
     answer: oneshot::Sender<Result<Published, PublishError>>,
 }
 
@@ -47,16 +50,20 @@ const HANDED_OVER: usize = 1024;
 impl Queue {
     pub(super) fn new(node: u64, waiting: Arc<AtomicUsize>) -> Self {
         let (queued, lost, handed_over) = (VecDeque::new(), BTreeMap::new(), FuturesUnordered::new());
-        Self { node, last: 0, queued, lost, handed_over, waiting }
+        Self { node, last: 0, queued, lost, handed_over, waiting, early: HashMap::new() }
     }
 
     /// Takes in a message, behind all others: its number.
     pub(super) fn push(&mut self, to_publish: ToPublish) -> u64 {
         self.last += 1;
-        let ToPublish { publication, rule, answer, .. } = to_publish;
+        let ToPublish { publication, rule, is_delivered_here, answer, .. } = to_publish;
+        let is_early = is_delivered_here && rule.history.is_some();
+        if is_early {
+            *self.early.entry(publication.topic.clone()).or_default() += 1;
+        }
         let id = PublicationId { node: self.node, number: self.last };
         let outgoing = Outgoing { publication, id, history: rule.history };
-        self.queued.push_back(Waiting { outgoing, answer });
+        self.queued.push_back(Waiting { outgoing, is_early, answer });
         self.last
     }
 
@@ -66,7 +73,7 @@ impl Queue {
         self.waiting.fetch_add(1, Ordering::AcqRel);
         let id = PublicationId { node: self.node, number: self.last };
         let outgoing = Outgoing { publication, id, history: None };
-        self.queued.push_back(Waiting { outgoing, answer: oneshot::channel().0 });
+        self.queued.push_back(Waiting { outgoing, is_early: false, answer: oneshot::channel().0 });
     }
 
     /// Whether so much waits that what others will ask for again need not.
@@ -139,8 +146,22 @@ impl Queue {
         true
     }
 
-    fn settle(&self, waiting: Waiting, result: Result<Published, PublishError>) {
+    /// Whether messages of this topic were delivered here that have no place in its history yet.
+    pub(super) fn has_early(&self, topic: &Topic) -> bool {
+        self.early.contains_key(topic)
+    }
+
+    fn settle(&mut self, waiting: Waiting, result: Result<Published, PublishError>) {
         self.waiting.fetch_sub(1, Ordering::AcqRel);
+        let topic = &waiting.outgoing.publication.topic;
+        if waiting.is_early
+            && let Some(early) = self.early.get_mut(topic)
+        {
+            *early -= 1;
+            if *early == 0 {
+                self.early.remove(topic);
+            }
+        }
         // Fails only where nobody waits for it.
         let _ = waiting.answer.send(result);
     }
@@ -168,13 +189,18 @@ mod tests {
     /// Takes messages, and acknowledges none before it is told to.
     #[derive(Default)]
     struct Slow {
-        taken: Mutex<Vec<(u64, oneshot::Sender<Result<Option<Position>, BrokerError>>)>>,
+        taken: Mutex<Vec<Taken>>,
+    }
+
+    struct Taken {
+        number: u64,
+        answer: oneshot::Sender<Result<Option<Position>, BrokerError>>,
     }
 
     impl Slow {
         /// Loses all that it has taken: the numbers.
         fn lose_all(&self) -> Vec<u64> {
-            let lose = |(number, answer): (u64, oneshot::Sender<_>)| {
+            let lose = |Taken { number, answer }| {
                 answer.send(Err(BrokerError::Away("lost".into()))).unwrap();
                 number
             };
@@ -190,7 +216,7 @@ mod tests {
             outgoing: &'a Outgoing,
         ) -> BoxFuture<'a, Result<Acknowledgement, BrokerError>> {
             let (answer, answered) = oneshot::channel();
-            self.taken.lock().unwrap().push((outgoing.id.number, answer));
+            self.taken.lock().unwrap().push(Taken { number: outgoing.id.number, answer });
             let acknowledgement: Acknowledgement = Box::pin(async { answered.await.unwrap() });
             Box::pin(async { Ok(acknowledgement) })
         }

@@ -29,8 +29,8 @@ const LONGEST_PART: usize = 128 * 1024;
 pub(super) enum Said {
     /// The change of this number.
     Changed(u64, Change),
-    /// A part of all who are there, after so many changes; more follow, or none.
-    All { changes: u64, is_first: bool, is_last: bool, entries: Vec<Entry> },
+    /// The how manieth part of all who are there, from 0, after so many changes; more follow, or none.
+    All { changes: u64, part: u64, is_last: bool, entries: Vec<Entry> },
     /// It is there, and there were so many changes.
     Here { changes: u64 },
     /// This node is to say all, or each node, where it is 0.
@@ -49,8 +49,8 @@ struct Other {
     /// How many of its changes are known. Unknown at first.
     changes: Option<u64>,
     asked: Option<Instant>,
-    /// What came of all, until the last part has.
-    parts: Vec<Entry>,
+    /// What came of all, until the last part has, and how many parts those are.
+    parts: (u64, Vec<Entry>),
 }
 
 /// What is to be done with what another node said.
@@ -81,17 +81,21 @@ impl Others {
             },
             Said::Here { changes } if other.changes == Some(changes) => Heard::Nothing,
             Said::Here { .. } => other.ask(now),
-            Said::All { changes, is_first, is_last, entries } => {
-                if is_first {
-                    other.parts.clear();
+            Said::All { changes, part, is_last, entries } => {
+                if part == 0 {
+                    other.parts = (0, Vec::new());
                 }
-                other.parts.extend(entries);
+                if part != other.parts.0 {
+                    return other.ask(now);
+                }
+                other.parts.0 += 1;
+                other.parts.1.extend(entries);
                 if !is_last {
                     return Heard::Nothing;
                 }
                 other.changes = Some(changes);
                 other.asked = None;
-                Heard::Replace(std::mem::take(&mut other.parts))
+                Heard::Replace(std::mem::take(&mut other.parts).1)
             }
             Said::Ask { node } if node == own || node == 0 => Heard::Answer,
             Said::Ask { .. } => Heard::Nothing,
@@ -107,7 +111,7 @@ impl Others {
 
 impl Other {
     const fn new(now: Instant) -> Self {
-        Self { heard: now, changes: None, asked: None, parts: Vec::new() }
+        Self { heard: now, changes: None, asked: None, parts: (0, Vec::new()) }
     }
 
     fn ask(&mut self, now: Instant) -> Heard {
@@ -133,7 +137,7 @@ impl Said {
             parts.last_mut().expect("there is one").push(entry);
         }
         let last = parts.len() - 1;
-        let part = |(at, entries)| Self::All { changes, is_first: at == 0, is_last: at == last, entries };
+        let part = |(at, entries)| Self::All { changes, part: at as u64, is_last: at == last, entries };
         parts.into_iter().enumerate().map(part).collect()
     }
 
@@ -148,10 +152,11 @@ impl Said {
                 write_text(&mut bytes, topic);
                 write_member(&mut bytes, member.as_ref());
             }
-            Self::All { changes, is_first, is_last, entries } => {
+            Self::All { changes, part, is_last, entries } => {
                 bytes.push(ALL);
                 write_number(&mut bytes, *changes);
-                bytes.extend([u8::from(*is_first), u8::from(*is_last)]);
+                write_number(&mut bytes, *part);
+                bytes.push(u8::from(*is_last));
                 for Entry { topic, member, connections } in entries {
                     write_text(&mut bytes, topic);
                     write_member(&mut bytes, member.as_ref());
@@ -183,14 +188,14 @@ impl Said {
             }
             ALL => {
                 let changes = read_number(&mut bytes)?;
-                let (is_first, is_last) = (read_byte(&mut bytes)? != 0, read_byte(&mut bytes)? != 0);
+                let (part, is_last) = (read_number(&mut bytes)?, read_byte(&mut bytes)? != 0);
                 let mut entries = Vec::new();
                 while !bytes.is_empty() {
                     let (topic, member) = (read_topic(&mut bytes)?, read_member(&mut bytes)?);
                     let connections = usize::try_from(read_number(&mut bytes)?).ok()?;
                     entries.push(Entry { topic, member, connections });
                 }
-                Self::All { changes, is_first, is_last, entries }
+                Self::All { changes, part, is_last, entries }
             }
             HERE => Self::Here { changes: read_number(&mut bytes)? },
             ASK => Self::Ask { node: read_number(&mut bytes)? },

@@ -75,6 +75,8 @@ enum Purpose {
         after: u64,
     },
     Recover(Recovering),
+    /// Nothing was read: it was too early for it.
+    Wait(Recovering),
 }
 
 /// A subscriber that waits for what it has missed.
@@ -211,12 +213,20 @@ impl Task {
             return self.begun(connection, pattern, number, answer);
         };
         let Some((topic, history)) = topic.zip(history) else { return };
-        self.read_history(
-            topic,
-            history,
-            since.map(Since::offset),
-            Purpose::Recover(Recovering { connection, number, since, answer }),
-        );
+        self.begin_to_recover(topic, history, Recovering { connection, number, since, answer });
+    }
+
+    /// Reads what a subscriber has missed: when all that was delivered here has its place, for it has not got that either.
+    fn begin_to_recover(&self, topic: Topic, history: HistoryOptions, recovering: Recovering) {
+        if self.is_connected && self.queue.has_early(&topic) {
+            self.reading.push(Box::pin(async move {
+                sleep_until(Instant::now() + PAUSE).await;
+                Reading { topic, result: Err(BrokerError::NoHistory), purpose: Purpose::Wait(recovering) }
+            }));
+            return;
+        }
+        let after = recovering.since.map(Since::offset);
+        self.read_history(topic, history, after, Purpose::Recover(recovering));
     }
 
     /// A subscription without a history is there.
@@ -361,6 +371,11 @@ impl Task {
             (Purpose::FillGap { .. }, Ok(read)) => self.fill(topic, read).await,
             (Purpose::FillGap { .. }, Err(_)) => self.not_filled(topic),
             (Purpose::Recover(recovering), result) => self.recover(&topic, recovering, result),
+            (Purpose::Wait(recovering), _) => {
+                if let Some(history) = self.history_of(&topic) {
+                    self.begin_to_recover(topic, history, recovering);
+                }
+            }
         }
     }
 

@@ -376,11 +376,11 @@ impl Shard {
 
     /// Recovers nobody from a topic while it has not got what recovered it from that before: a client that does not read could
     /// have any number of histories wait for it.
-    fn recover_once(&self, subscriber: Place, subscribed: &mut Subscribed, missed: &mut Vec<Arc<Issue>>) {
-        let (connection, _) = self.table.connection(subscriber);
+    fn recover_once(&self, to: Place, outcome: &mut Subscribed, missed: &mut Vec<Arc<Issue>>) {
+        let (connection, _) = self.table.connection(to);
         if missed.first().is_some_and(|first| connection.outbox.is_recovering(&first.topic)) {
             missed.clear();
-            subscribed.recovery = Some(Recovery::TooOld);
+            outcome.recovery = Some(Recovery::TooOld);
         }
     }
 
