@@ -29,9 +29,7 @@ fn reply(subscribe: Subscribe) -> Subscribe {
 }
 
 async fn subscribe(connection: &Connection, subscribe: Subscribe) -> Subscribed {
-    within(connection.subscribe_with(reply(subscribe)).expect("it is allowed"))
-        .await
-        .expect("it is allowed")
+    within(connection.subscribe_with(reply(subscribe)).expect("it is allowed")).await.expect("it is allowed")
 }
 
 async fn receives(client: &mut Client, expected: &[&str]) {
