@@ -75,14 +75,17 @@ async fn a_program_without_a_hub_publishes_into_a_history() {
     let server = NatsServer::start().await;
     let mut node = node(NatsServer::broker(server.address())).await;
     let subscriber = node.subscriber("kept.prices").await;
+    // A hub has made the stream.
+    let first = node.publish("kept.prices", "the first").await.unwrap();
+    assert_eq!(subscriber.texts(1).await, ["the first"]);
     let client = server.client().await;
     within(client.publish("wharf.h.kept.prices", "plain".into())).await.unwrap();
     let got = subscriber.next().await;
-    assert_eq!(got.text, "plain");
+    assert_eq!((got.text.as_str(), got.position.map(|at| at.offset)), ("plain", Some(first.offset + 1)));
     let next = node.publish("kept.prices", "of the hub").await.unwrap();
     assert_eq!(got.position.unwrap().offset + 1, next.offset);
     let back = node.client().await;
-    back.recover("kept.prices", wharf::hub::Position { offset: 0, ..next }).await.unwrap();
+    back.recover("kept.prices", first).await.unwrap();
     assert_eq!(back.texts(2).await, ["plain", "of the hub"]);
 }
 

@@ -43,11 +43,9 @@ pub(super) struct Options {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NatsError {
-    /// Not the URL of a server.
-    #[error("{server:?} is not the URL of a NATS server, such as nats://127.0.0.1:4222: {reason}")]
+    /// Not the URL of a server. It is not shown, for it may have a password.
+    #[error("not the URL of a NATS server, such as nats://127.0.0.1:4222: {reason}")]
     Server {
-        /// As it was given.
-        server: String,
         /// What is wrong with it.
         reason: String,
     },
@@ -238,7 +236,7 @@ impl NatsBuilder {
 }
 
 fn read_server(server: &str) -> Result<ServerAddr, NatsError> {
-    let wrong = |reason: String| NatsError::Server { server: server.to_owned(), reason };
+    let wrong = |reason: String| NatsError::Server { reason };
     let address: ServerAddr = server.parse().map_err(|error: std::io::Error| wrong(error.to_string()))?;
     if address.host().is_empty() {
         return Err(wrong("it has no host".to_owned()));

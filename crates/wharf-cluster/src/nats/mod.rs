@@ -19,8 +19,9 @@
 //! A topic with a history has a stream of JetStream, which takes what is published on `wharf.h.rooms.lobby`, and sends it on
 //! `wharf.t.rooms.lobby`, with the headers that NATS has for that: `Nats-Sequence` is the offset. Who publishes to
 //! `wharf.t.` there passes the history by. The stream's name is its subject with `_` for dots and all other characters than
-//! letters, digits and `-` as `=` and two hexadecimal digits: `wharf_h_rooms_lobby`. It is made, and changed where the topic's
-//! options are others, by the first hub that needs it, and stays when nobody does.
+//! letters, digits and `-` as `=` and two hexadecimal digits: `wharf_h_rooms_lobby`. It is made by the first hub
+//! that publishes on the topic, for to subscribe makes none, changed by those whose options are others, and stays when nobody
+//! needs it.
 //!
 //! # What it costs
 //! A subscription of a node is one of NATS, of which async-nats keeps about 6 KiB. What a node publishes on topics that it has
