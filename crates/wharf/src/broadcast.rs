@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::burst::Burst;
+use crate::class::{Class, Form};
 use crate::proto::Message;
-use crate::proto::connection::{Config, PreparedMessage};
+use crate::proto::connection::PreparedMessage;
 use crate::proto::message::MessageRef;
 use crate::queue::Command;
 use crate::registry::Registry;
@@ -25,17 +26,7 @@ pub struct Broadcast {
 pub(crate) struct ToMany {
     message: Arc<Message>,
     may_compress: bool,
-    prepared: Vec<(Arc<Config>, Form, PreparedMessage)>,
-}
-
-/// What connections that share frames have in common, beside their configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    Plain,
-    /// Compressed by itself, for a window of so many bits.
-    Compressed {
-        window_bits: u8,
-    },
+    prepared: Vec<(Class, PreparedMessage)>,
 }
 
 /// What is found out on the way through the connections.
@@ -97,22 +88,16 @@ impl ToMany {
 
     /// Made before the connection's outbox is looked at, which is locked meanwhile: compressing takes its time.
     fn command_for(&mut self, connection: &Shared) -> Command {
-        let form = match connection.sends_compressed().filter(|_| self.may_compress) {
-            None => Form::Plain,
-            Some(agreed) if agreed.context_takeover => return Command::SendShared(self.message.clone()),
-            Some(agreed) => Form::Compressed { window_bits: agreed.window_bits },
-        };
-        let config = connection.core_config();
-        let is_alike = |own: &&(Arc<Config>, Form, _)| Arc::ptr_eq(&own.0, config) && own.1 == form;
-        if let Some((.., frames)) = self.prepared.iter().find(is_alike) {
+        let class = Class::of(connection);
+        let class = if self.may_compress { class } else { class.uncompressed() };
+        if class.form == Form::Own {
+            return Command::SendShared(self.message.clone());
+        }
+        if let Some((_, frames)) = self.prepared.iter().find(|(own, _)| *own == class) {
             return Command::SendPrepared(frames.clone());
         }
-        let message = (*self.message).as_ref();
-        let frames = match form {
-            Form::Plain => PreparedMessage::new(message, config),
-            Form::Compressed { window_bits } => PreparedMessage::compressed(message, config, window_bits),
-        };
-        self.prepared.push((config.clone(), form, frames.clone()));
+        let frames = class.frame((*self.message).as_ref());
+        self.prepared.push((class, frames.clone()));
         Command::SendPrepared(frames)
     }
 }

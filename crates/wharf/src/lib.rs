@@ -46,6 +46,7 @@ pub(crate) use wharf_proto as proto;
 mod adopt;
 mod broadcast;
 mod burst;
+mod class;
 mod client;
 mod client_address_header;
 #[cfg(feature = "deflate")]

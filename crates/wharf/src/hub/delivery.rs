@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::counters::{Counters, add};
-use super::issue::{Class, Form, Issue};
+use super::issue::Issue;
+use crate::class::{Class, Form};
 use crate::proto::connection::{Prepared, PreparedMessage, PreparedMessages};
 
 /// Messages of one topic, one behind the other, for connections of one class.

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::rules::Rule;
 use super::{Position, Publication, Topic};
+use crate::class::Class;
 use crate::proto::Message;
-use crate::proto::connection::{Config, PreparedMessage};
+use crate::proto::connection::PreparedMessage;
 use crate::shared::Shared;
 
 /// A message that goes to subscribers, as they are sent it, and the frames that were made of it so far.
@@ -24,24 +25,6 @@ pub(super) struct Issue {
     /// The first form that it was needed in, nearly always the only one.
     frames: OnceLock<(Class, PreparedMessage)>,
     others: Mutex<Vec<(Class, PreparedMessage)>>,
-}
-
-/// What connections that are sent the same frames have in common.
-#[derive(Clone, Debug)]
-pub(super) struct Class {
-    config: Arc<Config>,
-    pub(super) form: Form,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    Plain,
-    /// Compressed by itself, for a window of so many bits.
-    Compressed {
-        window_bits: u8,
-    },
-    /// Compressed by each connection, in its own context.
-    Own,
 }
 
 impl Issue {
@@ -74,7 +57,8 @@ impl Issue {
 
     /// Its frames for these connections: made once, and waited for where somebody else is making them.
     pub(super) fn frames(&self, class: &Class) -> PreparedMessage {
-        let (first, frames) = self.frames.get_or_init(|| (class.clone(), self.prepare(class)));
+        let (first, frames) =
+            self.frames.get_or_init(|| (class.clone(), class.frame((*self.message).as_ref())));
         if first == class {
             return frames.clone();
         }
@@ -82,36 +66,9 @@ impl Issue {
         if let Some((_, frames)) = others.iter().find(|(other, _)| other == class) {
             return frames.clone();
         }
-        let frames = self.prepare(class);
+        let frames = class.frame((*self.message).as_ref());
         others.push((class.clone(), frames.clone()));
         frames
-    }
-
-    fn prepare(&self, class: &Class) -> PreparedMessage {
-        let message = (*self.message).as_ref();
-        match class.form {
-            Form::Compressed { window_bits } => {
-                PreparedMessage::compressed(message, &class.config, window_bits)
-            }
-            Form::Plain | Form::Own => PreparedMessage::new(message, &class.config),
-        }
-    }
-}
-
-impl Class {
-    pub(super) fn of(connection: &Shared) -> Self {
-        let form = match connection.sends_compressed() {
-            None => Form::Plain,
-            Some(agreed) if agreed.context_takeover => Form::Own,
-            Some(agreed) => Form::Compressed { window_bits: agreed.window_bits },
-        };
-        Self { config: connection.core_config().clone(), form }
-    }
-}
-
-impl PartialEq for Class {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.config, &other.config) && self.form == other.form
     }
 }
 

@@ -120,7 +120,7 @@ impl Link {
         rule: Arc<Rule>,
         except: Option<Arc<Shared>>,
     ) -> Result<Publishing, PublishError> {
-        let is_away = self.health() != BrokerHealth::Connected;
+        let is_away = *self.health.borrow() != BrokerHealth::Connected;
         // A history gives each message its place, for which those wait that can.
         let is_delivered_here = rule.history.is_none() || is_away;
         if is_delivered_here {

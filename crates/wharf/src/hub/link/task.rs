@@ -236,11 +236,8 @@ impl Task {
             return answer.tell(result);
         }
         // Its messages are held until the reply is sent.
-        let Some(hub) = self.hub.upgrade() else { return };
-        let Some(shard) = hub.shards.of(connection.home()) else { return };
-        let recovered =
-            Recovered { connection, pattern, number, missed: Vec::new(), repeats: false, result, answer };
-        shard.send(Job::Recover(Box::new(recovered)));
+        let missed = Vec::new();
+        self.recovered(Recovered { connection, pattern, number, missed, repeats: false, result, answer });
     }
 
     async fn subscribe(&mut self, pattern: &TopicPattern) -> Result<(), BrokerError> {
@@ -407,7 +404,6 @@ impl Task {
     fn recover(&mut self, topic: &Topic, recovering: Recovering, result: Result<HistoryRead, BrokerError>) {
         let Recovering { connection, number, since, answer } = recovering;
         let Some(hub) = self.hub.upgrade() else { return };
-        let Some(shard) = hub.shards.of(connection.home()) else { return };
         if let Ok(read) = &result
             && !self.sequences.begins(topic, read.position(), self.arrivals.brings_by_pattern(topic))
             && let Some(history) = hub.rules.of(topic).history
@@ -416,8 +412,7 @@ impl Task {
             let purpose = Purpose::Recover(Recovering { connection, number, since, answer });
             return self.read_history(topic.clone(), history, after, purpose);
         }
-        let pattern = TopicPattern::from(topic.clone());
-        let recovered = match result {
+        let (missed, repeats, result) = match result {
             Ok(read) => {
                 let position = read.position();
                 let repeats = self.sequences.is_behind(topic, position);
@@ -432,20 +427,24 @@ impl Task {
                 };
                 let missed: Vec<_> = read.messages.into_iter().filter(|_| is_recovered).map(issue).collect();
                 let recovery = since.map(|_| recovery_of(is_recovered.then_some(missed.len())));
-                let result = Ok(Subscribed { position: Some(position), recovery });
-                Recovered { connection, pattern, number, missed, repeats, result, answer }
+                (missed, repeats, Ok(Subscribed { position: Some(position), recovery }))
             }
             // Without a position it can go on all the same.
             Err(_) if since.is_none() => {
-                let result = Ok(Subscribed { position: None, recovery: None });
-                Recovered { connection, pattern, number, missed: Vec::new(), repeats: false, result, answer }
+                (Vec::new(), false, Ok(Subscribed { position: None, recovery: None }))
             }
-            Err(error) => {
-                let result = Err(SubscribeError::Broker(error));
-                Recovered { connection, pattern, number, missed: Vec::new(), repeats: false, result, answer }
-            }
+            Err(error) => (Vec::new(), false, Err(SubscribeError::Broker(error))),
         };
-        shard.send(Job::Recover(Box::new(recovered)));
+        let pattern = TopicPattern::from(topic.clone());
+        self.recovered(Recovered { connection, pattern, number, missed, repeats, result, answer });
+    }
+
+    /// A subscriber that waits is to go on.
+    fn recovered(&self, recovered: Recovered) {
+        let Some(hub) = self.hub.upgrade() else { return };
+        if let Some(shard) = hub.shards.of(recovered.connection.home()) {
+            shard.send(Job::Recover(Box::new(recovered)));
+        }
     }
 }
 

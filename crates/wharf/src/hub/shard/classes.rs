@@ -3,7 +3,7 @@
 use slab::Slab;
 
 use super::table::{Place, place};
-use crate::hub::issue::Class;
+use crate::class::Class;
 
 /// The few classes that there are, and how many connections are of each.
 #[derive(Debug, Default)]

@@ -21,10 +21,11 @@ pub(super) use self::job::{Job, Recovered, Start, Subscription};
 use self::table::{Added, Place, Table};
 use super::counters::{Counters, add};
 use super::delivery::Delivery;
-use super::issue::{Class, Issue};
+use super::issue::Issue;
 use super::link::{Beginning, Wanted};
 use super::subscribe::Answer;
 use super::{Inner, PresenceChange, Publication, Recovery, SubscribeError, Subscribed, TopicPattern};
+use crate::class::Class;
 use crate::outbox::Delivered;
 use crate::shared::Shared;
 
