@@ -4,19 +4,9 @@ mod support;
 
 use std::thread;
 
-use support::{Client, Site, binary, close, ping, text, within};
+use support::{Site, binary, close, ping, text, within};
 use tokio::io::AsyncWriteExt;
 use wharf::{Broadcast, CloseCode, Connection, HttpServer, Message, MessageKind, Server, ServerConfig};
-
-async fn pairs(site: &Site, count: usize) -> (Vec<Client>, Vec<Connection>) {
-    let mut pairs = (Vec::new(), Vec::new());
-    for _ in 0..count {
-        let (client, connection) = site.pair().await;
-        pairs.0.push(client);
-        pairs.1.push(connection);
-    }
-    pairs
-}
 
 fn reach(broadcast: Broadcast) -> (usize, usize) {
     (broadcast.sent, broadcast.full)
@@ -25,7 +15,7 @@ fn reach(broadcast: Broadcast) -> (usize, usize) {
 #[tokio::test]
 async fn what_is_sent_between_two_broadcasts_arrives_between_them() {
     let site = Site::open().await;
-    let (mut clients, connections) = pairs(&site, 3).await;
+    let (mut clients, connections) = site.pairs(3).await;
     let server = &site.server;
     assert_eq!(reach(server.broadcast("1")), (3, 0));
     assert_eq!(reach(server.broadcast(b"2".to_vec())), (3, 0));
@@ -56,7 +46,7 @@ async fn what_is_sent_between_two_broadcasts_arrives_between_them() {
 #[tokio::test]
 async fn broadcasts_that_follow_one_another_keep_the_bound_of_each_connection() {
     let site = Site::with(ServerConfig::default().max_buffered_amount(100)).await;
-    let (mut clients, connections) = pairs(&site, 2).await;
+    let (mut clients, connections) = site.pairs(2).await;
     // Each takes a place of 16 bytes.
     for number in 0..3_usize {
         assert_eq!(reach(site.server.broadcast("four")), (2, 0), "{number}");
@@ -83,7 +73,7 @@ async fn broadcasts_that_follow_one_another_keep_the_bound_of_each_connection() 
 #[tokio::test]
 async fn whoever_is_full_or_has_more_waiting_does_not_keep_the_others_from_a_message() {
     let site = Site::with(ServerConfig::default().max_buffered_amount(100)).await;
-    let (mut clients, connections) = pairs(&site, 10).await;
+    let (mut clients, connections) = site.pairs(10).await;
     connections[3].try_send(vec![0; 100]).unwrap();
     connections[5].try_send("before").unwrap();
     assert_eq!(reach(site.server.broadcast("1")), (9, 1));
@@ -108,7 +98,7 @@ async fn whoever_is_full_or_has_more_waiting_does_not_keep_the_others_from_a_mes
 #[tokio::test]
 async fn a_broadcast_passes_over_whoever_has_begun_a_message_since_the_last_one() {
     let site = Site::open().await;
-    let (mut clients, connections) = pairs(&site, 2).await;
+    let (mut clients, connections) = site.pairs(2).await;
     assert_eq!(reach(site.server.broadcast("1")), (2, 0));
     let mut writer = connections[0].message_writer(MessageKind::Text);
     within(writer.write_all(b"part")).await.unwrap();
@@ -150,7 +140,7 @@ async fn broadcasts_of_several_threads_all_arrive_in_the_order_of_each() {
     let http = HttpServer::builder().workers(2).bind("127.0.0.1:0").await.unwrap();
     let config = ServerConfig::default().max_buffered_amount(1 << 30);
     let site = Site::of(http.clone(), Server::mounted(config, [&http]).unwrap());
-    let (clients, _connections) = pairs(&site, 8).await;
+    let (clients, _connections) = site.pairs(8).await;
     let threads: Vec<_> = (0..THREADS)
         .map(|thread| {
             let server = site.server.clone();

@@ -14,7 +14,7 @@ mod slow_consumers;
 mod topics;
 mod workers;
 
-use support::{Client, ClientOf, Site, within};
+use support::{ClientOf, Site, within};
 use tokio::io::{DuplexStream, duplex};
 use wharf::hub::{
     Hub, HubBuilder, PresenceChange, PresenceEvent, Presentation, Publication, Topic, TopicPattern,
@@ -36,17 +36,6 @@ async fn site_with(hub: Hub) -> Site {
     let server = Server::with_hub(ServerConfig::default().keepalive(false), hub);
     server.mount([&http]).expect("it is allowed");
     Site::of(http, server)
-}
-
-/// Connections, and what is at their other ends.
-async fn pairs(site: &Site, count: usize) -> (Vec<Client>, Vec<Connection>) {
-    let mut pairs = (Vec::new(), Vec::new());
-    for _ in 0..count {
-        let (client, connection) = site.pair().await;
-        pairs.0.push(client);
-        pairs.1.push(connection);
-    }
-    pairs
 }
 
 /// A connection whose peer takes no more than a few bytes before it reads.

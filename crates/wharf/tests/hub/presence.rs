@@ -4,7 +4,7 @@ use wharf::hub::{Hub, Presence, Subscribe, SubscribeError, TopicOptions, TopicPa
 use wharf::{CloseCode, Connection};
 
 use crate::support::{Site, text, within};
-use crate::{Told, pairs, site_of, subscribe, topic};
+use crate::{Told, site_of, subscribe, topic};
 
 async fn site() -> Site {
     let options = TopicOptions::default().presence(true);
@@ -24,7 +24,7 @@ fn members(site: &Site, room: &str) -> (Vec<(String, usize)>, usize) {
 #[tokio::test]
 async fn it_is_known_who_is_there_and_with_how_many_connections() {
     let site = site().await;
-    let (_clients, connections) = pairs(&site, 4).await;
+    let (_clients, connections) = site.pairs(4).await;
     join(&connections[0], "rooms.a", "ann").await;
     join(&connections[1], "rooms.a", "bob").await;
     join(&connections[2], "rooms.a", "ann").await;
@@ -44,7 +44,7 @@ async fn it_is_known_who_is_there_and_with_how_many_connections() {
 #[tokio::test]
 async fn the_first_connection_of_a_name_joins_and_the_last_leaves() {
     let site = site().await;
-    let (mut clients, connections) = pairs(&site, 4).await;
+    let (mut clients, connections) = site.pairs(4).await;
     subscribe(&connections[3], "$presence.rooms.*").await;
     join(&connections[0], "rooms.a", "ann").await;
     join(&connections[1], "rooms.a", "ann").await;

@@ -4,12 +4,12 @@ use wharf::CloseCode;
 use wharf::hub::{Hub, Publish, PublishError, SubscribeError, Topic, TopicError};
 
 use crate::support::{Site, binary, close, text, within};
-use crate::{pairs, site_of, site_with, subscribe, subscribers};
+use crate::{site_of, site_with, subscribe, subscribers};
 
 #[tokio::test]
 async fn what_is_published_goes_to_all_who_have_subscribed_and_to_nobody_else() {
     let site = Site::open().await;
-    let (mut clients, connections) = pairs(&site, 3).await;
+    let (mut clients, connections) = site.pairs(3).await;
     subscribe(&connections[0], "rooms.lobby").await;
     subscribe(&connections[1], "rooms.lobby").await;
     subscribe(&connections[2], "rooms.kitchen").await;
@@ -36,7 +36,7 @@ async fn a_subscription_holds_for_what_its_own_thread_publishes_behind_it() {
 #[tokio::test]
 async fn what_a_connection_publishes_goes_to_all_but_itself() {
     let site = Site::open().await;
-    let (mut clients, connections) = pairs(&site, 2).await;
+    let (mut clients, connections) = site.pairs(2).await;
     for connection in &connections {
         subscribe(connection, "a").await;
     }
@@ -74,7 +74,7 @@ async fn who_has_subscribed_to_a_topic_in_several_ways_gets_a_message_once() {
 #[tokio::test]
 async fn nothing_comes_after_unsubscribing_and_an_ended_connection_has_left() {
     let site = Site::open().await;
-    let (mut clients, connections) = pairs(&site, 3).await;
+    let (mut clients, connections) = site.pairs(3).await;
     for connection in &connections {
         subscribe(connection, "a").await;
         subscribe(connection, "b").await;

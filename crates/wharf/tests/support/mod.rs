@@ -115,6 +115,17 @@ impl<R: Road> SiteOn<R> {
         self.opened(client, request.accept(Accept::new()).expect("undecided")).await
     }
 
+    /// So many open connections: their clients, and their other ends.
+    pub async fn pairs(&self, count: usize) -> (Vec<ClientOn<R>>, Vec<Connection>) {
+        let mut pairs = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            let (client, connection) = self.pair().await;
+            pairs.0.push(client);
+            pairs.1.push(connection);
+        }
+        pairs
+    }
+
     /// An open connection, both ends, whose messages go to `handler`.
     pub async fn pair_with(&self, handler: impl Handler) -> (ClientOn<R>, Connection) {
         let (client, request) = self.ask("").await;
