@@ -30,7 +30,9 @@
 //! the last one that it got [gets what it missed](Subscribe::since), or is told that it is too old.
 //!
 //! # Many nodes
-//! A [`Broker`] shares the topics of several hubs. There is one for NATS and one for Redis in the crate `wharf-cluster`.
+//! A [`Broker`] shares the topics of several hubs. There is one for NATS and one for Redis in the crate `wharf-cluster`. While it
+//! is away, what is published is delivered here at once. What comes late of a topic with a history is delivered to those who
+//! have subscribed to the very topic; by a pattern with wildcards, what was missed meanwhile stays missed.
 
 mod backlog;
 mod broker;
