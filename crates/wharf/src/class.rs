@@ -9,7 +9,7 @@ use crate::shared::Shared;
 /// What connections that are sent the same frames have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Class {
-    config: Arc<Config>,
+    pub(crate) config: Arc<Config>,
     pub(crate) form: Form,
 }
 

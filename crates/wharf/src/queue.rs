@@ -1,5 +1,6 @@
 //! What waits for a driver, in order.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -24,6 +25,11 @@ pub(crate) enum Command {
     SendBurst(Arc<Burst>),
     /// Messages of a topic, framed already.
     Deliver(Arc<Delivery>),
+    /// What the socket did not take of messages of a topic that were written past the driver, from a place in their frames on.
+    DeliverRest {
+        delivery: Arc<Delivery>,
+        written: usize,
+    },
     /// Messages of topics that have waited.
     DeliverWaited(Box<Taken>),
     /// A message for many, framed already.
@@ -40,6 +46,10 @@ pub(crate) enum Command {
         description: Option<String>,
         tell_peer: bool,
     },
+    /// The part of the hub on the driver's thread is to write to its socket.
+    LendSocket,
+    /// That failed to.
+    SocketFailed(io::Error),
     /// Somebody waits until all before it has left.
     Flush(oneshot::Sender<()>),
 }
@@ -59,14 +69,15 @@ impl Command {
             Self::SendBurst(burst) => return burst.end().weight,
             Self::Deliver(delivery) => return delivery.weight(),
             Self::DeliverWaited(taken) => return taken.weight,
-            Self::Flush(_) => return 0,
+            Self::DeliverRest { delivery, written } => return delivery.weight() - written,
+            Self::LendSocket | Self::SocketFailed(_) | Self::Flush(_) => return 0,
         };
         payload + PLACE
     }
 
     /// Whether it can become a frame that somebody would miss.
     pub(crate) const fn is_frame(&self) -> bool {
-        !matches!(self, Self::Close(_) | Self::Drop { .. } | Self::Flush(_))
+        !matches!(self, Self::Close(_) | Self::Drop { .. } | Self::LendSocket | Self::Flush(_))
     }
 
     /// Whether it may pass between the fragments of another message.
@@ -76,12 +87,19 @@ impl Command {
             | Self::SendFramed { .. }
             | Self::SendBurst(_)
             | Self::Deliver(_)
+            | Self::DeliverRest { .. }
             | Self::DeliverWaited(_)
             | Self::SendUncompressed(_)
             | Self::SendPrepared(_)
             | Self::SendShared(_) => false,
             Self::SendFrame(frame) => frame.opcode & 0x8 != 0,
-            Self::Ping(_) | Self::Pong(_) | Self::Close(_) | Self::Drop { .. } | Self::Flush(_) => true,
+            Self::Ping(_)
+            | Self::Pong(_)
+            | Self::Close(_)
+            | Self::Drop { .. }
+            | Self::LendSocket
+            | Self::SocketFailed(_)
+            | Self::Flush(_) => true,
         }
     }
 }

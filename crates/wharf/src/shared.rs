@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Poll, Waker};
+
+use tokio::net::TcpStream;
 
 use crate::burst::Burst;
 use crate::http::client_address::address_text;
@@ -260,12 +262,24 @@ impl Shared {
 
     /// Queues messages of a topic. Those that `recover` a client are not bounded.
     #[inline]
-    pub(crate) fn deliver(&self, delivery: &Arc<Delivery>, recovers: bool) -> Delivered {
-        let delivered = self.outbox.deliver(delivery, recovers);
+    pub(crate) fn deliver(
+        &self,
+        delivery: &Arc<Delivery>,
+        recovers: bool,
+        socket: Option<&Weak<TcpStream>>,
+    ) -> Delivered {
+        let delivered = self.outbox.deliver(delivery, recovers, socket);
         if matches!(delivered, Delivered::Now { wake: true } | Delivered::TooSlow) {
             self.wake_driver();
         }
         delivered
+    }
+
+    /// Asks the driver to lend its socket to the part of the hub that delivers to it.
+    pub(crate) fn lend_socket(&self) {
+        if self.outbox.lend_socket() {
+            self.wake_driver();
+        }
     }
 
     /// The driver runs, in a task of its own, and is woken by `waker` from now on.

@@ -96,12 +96,12 @@ impl Connection {
     /// # Errors
     /// As for [`send_prepared`](Self::send_prepared).
     pub fn frames_of<'m>(&self, messages: Prepared<'m>) -> Result<&'m [u8], CommandError> {
-        let (frames, window_bits) = match messages {
-            Prepared::One(message) => (&message.frames[..], message.window_bits),
-            Prepared::Many(messages) => (&messages.frames[..], messages.window_bits),
+        let window_bits = match messages {
+            Prepared::One(message) => message.window_bits,
+            Prepared::Many(messages) => messages.window_bits,
         };
         self.check_prepared(window_bits)?;
-        Ok(frames)
+        Ok(messages.frames())
     }
 
     /// Whether what was prepared so can be sent now.
@@ -393,6 +393,16 @@ pub enum Prepared<'m> {
     One(&'m PreparedMessage),
     /// All of these.
     Many(&'m PreparedMessages),
+}
+
+impl<'m> Prepared<'m> {
+    /// Their frames, one behind the other.
+    pub fn frames(self) -> &'m [u8] {
+        match self {
+            Self::One(message) => &message.frames,
+            Self::Many(messages) => &messages.frames,
+        }
+    }
 }
 
 impl PreparedMessages {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use std::vec;
 
 use super::transport::{Direct, WriteParts};
-use super::{Driver, Transport};
+use super::{Driver, Transport, transport_error};
 use crate::hub::{Delivery, Part, Taken, Topic};
 use crate::proto::{self, CommandError, Message, spare};
 use crate::queue::{Command, Queue};
@@ -85,6 +85,13 @@ impl<S: Transport> Driver<S> {
                 Command::SendFramed { messages, .. } => self.core.send_framed(&messages, output),
                 Command::SendBurst(burst) => self.core.send_framed(&burst.end().messages, output),
                 Command::Deliver(delivery) => self.deliver(&delivery),
+                Command::DeliverRest { delivery, written } => {
+                    // Of frames that were begun, and nothing can have come into the output since.
+                    output.extend_from_slice(
+                        delivery.frames().and_then(|frames| frames.get(written..)).unwrap_or_default(),
+                    );
+                    Ok(())
+                }
                 Command::DeliverWaited(taken) => self.deliver_waited(&taken),
                 Command::SendShared(message) => self.core.send((*message).as_ref(), output),
                 Command::SendUncompressed(message) => self.core.send_uncompressed(message.as_ref(), output),
@@ -101,6 +108,15 @@ impl<S: Transport> Driver<S> {
                     let _ = self.core.drop_now(code, description.as_deref(), tell_peer, output, now);
                     Ok(())
                 }
+                Command::LendSocket => {
+                    self.lend_socket();
+                    Ok(())
+                }
+                Command::SocketFailed(error) => {
+                    self.lose_output();
+                    self.core.lost(transport_error(&error), now);
+                    Ok(())
+                }
                 Command::Flush(left) => {
                     if !has_lost {
                         // Where there is no output, what it was to wait for has left already.
@@ -113,6 +129,14 @@ impl<S: Transport> Driver<S> {
         }
         if has_lost {
             self.connection.shared.outbox.lose();
+        }
+    }
+
+    /// Lets the part of the hub that delivers to this connection write to its socket, where that may be.
+    fn lend_socket(&mut self) {
+        let Self { connection, stream, .. } = self;
+        if let Some(hub) = &connection.shared.outbox.options().hub {
+            hub.lend(&connection.shared, || stream.lend());
         }
     }
 

@@ -8,6 +8,7 @@ mod commands;
 mod deliveries;
 mod receiver;
 mod residents;
+mod socket;
 mod teardown;
 mod transport;
 
@@ -33,6 +34,7 @@ use crate::shared::{Owner, Shared};
 use crate::timer::Timer;
 use buffer::{Backlog, Buffers, Output};
 use receiver::Surroundings;
+use socket::Socket;
 use teardown::Teardown;
 
 /// The task of one connection.
@@ -67,7 +69,7 @@ pub(crate) struct Driver<S> {
 /// What an idle connection's task takes. With the 104 bytes that tokio adds it fills 256, to which its allocation is rounded
 /// up: one byte more, and it would be 384, or 512 where the allocator has no such class aligned to 128 bytes. `Shared` has
 /// a budget of its own.
-const _: () = assert!(size_of::<Driver<tokio::net::TcpStream>>() <= 152);
+const _: () = assert!(size_of::<Driver<Socket>>() <= 152);
 
 /// After so many reads in a row others of the same worker get their turn.
 const READS_A_TURN: usize = 16;
@@ -83,7 +85,7 @@ pub(crate) fn start(
 ) {
     match stream {
         Stream::Tcp(stream) => {
-            tokio::spawn(Driver::new(core, stream, already_read, shared, owner, receiver));
+            tokio::spawn(Driver::new(core, Socket::Own(stream), already_read, shared, owner, receiver));
         }
         #[cfg(feature = "tls")]
         Stream::Tls(stream) => {
@@ -156,12 +158,9 @@ impl<S: Transport> Driver<S> {
                 // Only now: what has come and was not read yet would have moved the deadline.
                 self.core.deadline_passed(&mut self.output, now);
             }
-            self.write(cx, now);
+            self.settle(cx, now);
             if self.core.ending().is_some() {
                 return self.end(cx, &mut buffers.read, now);
-            }
-            if !self.core.is_open() {
-                self.connection.shared.closing();
             }
             let has_new_room = !may_read && self.may_read(now);
             if received.is_pending() && !has_new_room {
@@ -174,8 +173,17 @@ impl<S: Transport> Driver<S> {
         }
         // Also for a peer that never stops sending.
         self.core.deadline_passed(&mut self.output, now);
+        self.settle(cx, now);
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Writes what there is, and lets the outbox know how the connection stands: others go by that until the next turn.
+    fn settle(&mut self, cx: &mut Context<'_>, now: Instant) {
+        self.write(cx, now);
+        if !self.core.is_open() {
+            self.connection.shared.closing();
+        }
     }
 
     /// Whether the timer is armed, and for no later than the next deadline: nearly always, since the only deadline of a

@@ -3,9 +3,11 @@
 use std::any::Any;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Weak;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -27,6 +29,11 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         let _ = cx;
         Poll::Ready(())
+    }
+
+    /// Lets others write to the socket as well, who do so between two turns of the driver, where that can be.
+    fn lend(&mut self) -> Option<Weak<TcpStream>> {
+        None
     }
 }
 
@@ -193,12 +200,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Foreign<S> {
 
 impl Transport for TcpStream {
     fn reset_on_drop(&mut self) {
-        // Where the system refuses, the peer sees an orderly end instead: no reason to do anything else here.
-        let _ = socket2::SockRef::from(&*self).set_linger(Some(Duration::ZERO));
+        reset_on_drop(self);
     }
 
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        // An error is found by reading.
-        self.poll_read_ready(cx).map(|_| ())
+        poll_readable(self, cx)
     }
+}
+
+pub(super) fn reset_on_drop(stream: &TcpStream) {
+    // Where the system refuses, the peer sees an orderly end instead: no reason to do anything else here.
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+}
+
+pub(super) fn poll_readable(stream: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+    // An error is found by reading.
+    stream.poll_read_ready(cx).map(|_| ())
 }

@@ -74,7 +74,11 @@ pub use subscribe::{Recovery, Subscribe, SubscribeError, Subscribed, Subscribing
 pub use topic::{LONGEST_TOPIC, MOST_TOKENS, Topic, TopicError, TopicPattern};
 pub use topic_options::{HistoryOptions, TopicOptions};
 
+use tokio::net::TcpStream;
+
 pub(crate) use backlog::{Backlog, Taken};
+#[cfg(test)]
+pub(crate) use delivery::tests::delivery;
 pub(crate) use delivery::{Delivery, Part};
 pub(crate) use shards::Home;
 
@@ -248,6 +252,17 @@ impl Hub {
     pub(crate) fn unsubscribe(&self, connection: &Arc<Shared>, pattern: TopicPattern) {
         if let Some(shard) = self.inner.shards.of(connection.home()) {
             shard.send(Job::Unsubscribe(connection.clone(), pattern));
+        }
+    }
+
+    /// The part of the hub that delivers to this connection may write to what is lent, if it is alone with the driver that this
+    /// is called by on a runtime.
+    pub(crate) fn lend(&self, connection: &Arc<Shared>, lend: impl FnOnce() -> Option<Weak<TcpStream>>) {
+        if let Some(shard) = self.inner.shards.of(connection.home())
+            && shard.is_on_this_thread_alone()
+            && let Some(socket) = lend()
+        {
+            shard.send(Job::Socket(connection.clone(), socket));
         }
     }
 

@@ -1,7 +1,10 @@
-//! What topics have for a connection: sent at once where its socket takes what comes, and waiting within bounds where not.
+//! What topics have for a connection: written or queued where its socket takes what comes, and waiting within bounds where not.
 
-use std::sync::Arc;
+use std::io;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+use tokio::net::TcpStream;
 
 use super::{COMMANDS, DELIVERY, NOTHING, Outbox, Phase, State};
 use crate::hub::{Backlog, Delivery, SlowConsumer, Topic};
@@ -10,7 +13,7 @@ use crate::queue::{Command, Queue};
 /// What became of messages of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivered {
-    /// They go out at once, when the driver has been woken.
+    /// They are out, or go out at once, when the driver has been woken.
     Now { wake: bool },
     /// They wait, until what is before them has left; or as many as its bounds allow.
     Waits,
@@ -25,14 +28,36 @@ pub(crate) enum Delivered {
 const UNBOUNDED: usize = 256 * 1024;
 
 impl Outbox {
-    /// Queues messages of a topic. Those that `recover` a client are not bounded.
+    /// Writes messages of a topic to the socket, if it was lent and nothing is before them, or queues them. Those that `recover`
+    /// a client are not bounded.
+    ///
+    /// A socket is lent only to who runs on the driver's one thread, and not within a turn of it: the outbox knows of all that has
+    /// not left. Others may queue while it is written to, since no lock is held during a system call.
     #[inline]
-    pub(crate) fn deliver(&self, delivery: &Arc<Delivery>, recovers: bool) -> Delivered {
+    pub(crate) fn deliver(
+        &self,
+        delivery: &Arc<Delivery>,
+        recovers: bool,
+        socket: Option<&Weak<TcpStream>>,
+    ) -> Delivered {
         let mut state = self.lock();
         if state.phase != Phase::Open {
             return Delivered::Closed;
         }
         if state.may_deliver_now() {
+            if state.waiting() == 0
+                && state.commands.is_empty()
+                && let Some(socket) = socket.and_then(Weak::upgrade)
+                && let Some(frames) = delivery.frames()
+            {
+                drop(state);
+                let written = socket.try_write(frames);
+                let is_out = written.as_ref().is_ok_and(|written| *written == frames.len());
+                if !is_out {
+                    self.leave_to_driver(delivery, written);
+                }
+                return Delivered::Now { wake: !is_out };
+            }
             if !state.commands.is_empty() {
                 return Delivered::Now { wake: self.push(&mut state, Command::Deliver(delivery.clone())) };
             }
@@ -50,6 +75,28 @@ impl Outbox {
         self.push(&mut state, Command::Close(close));
         self.enter(Phase::Closing, state);
         Delivered::TooSlow
+    }
+
+    /// Queues what is left of messages of which the socket took so much, before all that was queued meanwhile. Why it failed is
+    /// told but once by a socket, and so the driver is told of it.
+    #[inline(never)]
+    pub(super) fn leave_to_driver(&self, delivery: &Arc<Delivery>, written: io::Result<usize>) {
+        let first = match written {
+            Ok(written) => Command::DeliverRest { delivery: delivery.clone(), written },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Command::Deliver(delivery.clone()),
+            Err(error) => Command::SocketFailed(error),
+        };
+        let mut state = self.lock();
+        state.queued += first.weight();
+        state.was_full |= state.waiting() >= self.limit();
+        state.commands.as_mut().insert(0, first);
+        self.to_take.store(COMMANDS, Ordering::Release);
+    }
+
+    /// Asks for the socket of the driver: whether that is to be woken.
+    pub(crate) fn lend_socket(&self) -> bool {
+        let mut state = self.lock();
+        state.phase == Phase::Open && self.push(&mut state, Command::LendSocket)
     }
 
     /// Whether what recovers the client of this topic still waits.
@@ -155,7 +202,7 @@ impl State {
         match &self.commands {
             Queue::Delivery(delivery) => delivery.discard(),
             Queue::Commands(commands) => commands.iter().for_each(|command| match command {
-                Command::Deliver(delivery) => delivery.discard(),
+                Command::Deliver(delivery) | Command::DeliverRest { delivery, .. } => delivery.discard(),
                 Command::DeliverWaited(taken) => taken.discard(),
                 _ => {}
             }),

@@ -3,6 +3,7 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::config::ServerConfig;
+use crate::hub::delivery;
 
 fn outbox(limit: usize) -> Outbox {
     let config = ServerConfig::default().max_buffered_amount(limit);
@@ -114,4 +115,26 @@ fn c6_4_a_drop_of_what_is_gone_queues_nothing() {
     outbox.gone();
     assert!(!outbox.drop_connection(CloseCode::NORMAL, None, true));
     assert_eq!(outbox.take().as_mut().len(), 0);
+}
+
+#[test]
+fn what_a_socket_did_not_take_goes_before_all_that_was_queued_meanwhile() {
+    let queue_meanwhile: [fn(&Outbox); 4] = [
+        |outbox| assert_eq!(outbox.try_send("message".into(), Command::Send), Ok(true)),
+        |outbox| assert!(outbox.try_send_burst(&Burst::new("burst".into()), "burst".into()).is_some()),
+        |outbox| {
+            assert!(matches!(outbox.deliver(&delivery("other"), false, None), Delivered::Now { wake: true }));
+        },
+        |outbox| assert!(outbox.close(Close::new(CloseCode::NORMAL, "").unwrap())),
+    ];
+    for queue in queue_meanwhile {
+        let outbox = outbox(1000);
+        queue(&outbox);
+        let meanwhile = outbox.buffered_amount();
+        outbox.leave_to_driver(&delivery("longer"), Ok(5));
+        assert_eq!(outbox.buffered_amount(), meanwhile + 3);
+        assert!(matches!(outbox.take().as_mut()[..], [Command::DeliverRest { written: 5, .. }, _]));
+        outbox.set_unsent(0);
+        assert_eq!(outbox.buffered_amount(), 0);
+    }
 }

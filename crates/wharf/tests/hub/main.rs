@@ -11,6 +11,7 @@ mod memory_broker;
 mod presence;
 mod reply;
 mod slow_consumers;
+mod sockets;
 mod topics;
 mod workers;
 

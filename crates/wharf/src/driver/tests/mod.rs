@@ -4,6 +4,7 @@ mod cancellation;
 mod deadlines;
 mod halves;
 mod parts;
+mod topics;
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,7 +19,6 @@ use tokio::io::DuplexStream;
 use super::{Driver, IntoStream, Receiver, Transport};
 use crate::config::ServerConfig;
 use crate::connection::Connection;
-use crate::hub::Home;
 use crate::options::Options;
 use crate::proto;
 use crate::proto::connection::Ending;
@@ -59,18 +59,18 @@ impl Pair {
     }
 }
 
-fn end(
+fn end<S: Transport>(
     options: &Arc<Options>,
     core: proto::Connection,
     is_server: bool,
-    stream: DuplexStream,
-) -> (Connection, Driver<DuplexStream>) {
+    stream: S,
+) -> (Connection, Driver<S>) {
     let opening = Opening {
         protocol: None,
         compression: None,
         is_server,
         version: Version::V13,
-        home: Home::default(),
+        home: options.home(),
         remote_address: Some("peer".into()),
         forwarded_for: Box::default(),
         socket: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),

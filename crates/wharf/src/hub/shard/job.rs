@@ -1,7 +1,8 @@
 //! What a shard is asked to do.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use crate::hub::issue::Issue;
@@ -17,6 +18,8 @@ pub(in crate::hub) enum Job {
     /// What a subscriber missed was read, and it is to get that, and then what was held meanwhile.
     Recover(Box<Recovered>),
     Unsubscribe(Arc<Shared>, TopicPattern),
+    /// Where nothing waits, what the connection is sent goes to its socket from here.
+    Socket(Arc<Shared>, Weak<TcpStream>),
     /// The connection has ended.
     Leave(Arc<Shared>),
     /// How many have subscribed is asked for.

@@ -13,12 +13,13 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
+use tokio::runtime::{Handle, Id, RuntimeFlavor};
 use tokio::sync::{Notify, mpsc};
 
 use self::catching_up::CatchingUp;
 use self::classes::Classes;
 pub(super) use self::job::{Job, Recovered, Start, Subscription};
-use self::table::{Added, Place, Table};
+use self::table::{Added, Place, Table, Way};
 use super::counters::{Counters, add};
 use super::delivery::Delivery;
 use super::issue::Issue;
@@ -34,6 +35,8 @@ use crate::shared::Shared;
 pub(super) struct ShardHandle {
     jobs: mpsc::UnboundedSender<Job>,
     state: Arc<State>,
+    /// Its runtime, if that has one thread: no other task of it runs while the shard's does.
+    runtime_of_one_thread: Option<Id>,
 }
 
 /// What a shard shares with those who send it jobs.
@@ -58,10 +61,15 @@ const BYTES_A_TURN: usize = 256 * 1024;
 const MESSAGES_TOGETHER: usize = 64;
 const BYTES_TOGETHER: usize = 64 * 1024;
 
+/// To so many connections messages are written at once, at the most: what else there is for the thread waits meanwhile.
+const WRITTEN_AT_ONCE: usize = 1024;
+
 impl ShardHandle {
     /// A shard on the runtime that this is called on.
     pub(super) fn start(hub: &Weak<Inner>, counters: &Arc<Counters>) -> Self {
         let (jobs, received) = mpsc::unbounded_channel();
+        let runtime = Handle::current();
+        let has_one_thread = runtime.runtime_flavor() == RuntimeFlavor::CurrentThread;
         let state = Arc::<State>::default();
         let shard = Shard {
             hub: hub.clone(),
@@ -73,14 +81,20 @@ impl ShardHandle {
             catching_up: HashMap::new(),
             members: HashMap::new(),
             deliveries: Vec::new(),
+            borrows_sockets: has_one_thread,
         };
         tokio::spawn(shard.run(received));
-        Self { jobs, state }
+        Self { jobs, state, runtime_of_one_thread: has_one_thread.then(|| runtime.id()) }
     }
 
     /// Whether its runtime has ended.
     pub(super) fn is_over(&self) -> bool {
         self.jobs.is_closed()
+    }
+
+    /// Whether it is on the runtime that this is called on, and that has one thread.
+    pub(super) fn is_on_this_thread_alone(&self) -> bool {
+        self.runtime_of_one_thread == Some(Handle::current().id())
     }
 
     #[inline]
@@ -153,6 +167,8 @@ struct Shard {
     members: HashMap<(Place, Place), Arc<str>>,
     /// Of what is being delivered, for each class.
     deliveries: Vec<Option<Arc<Delivery>>>,
+    /// Drivers of its connections are on its thread, and never in a turn while it runs.
+    borrows_sockets: bool,
 }
 
 impl Shard {
@@ -169,14 +185,16 @@ impl Shard {
                         self.collect(&mut together, issue);
                     }
                     other => {
-                        self.deliver(&mut together);
+                        self.deliver(&mut together, Way::ByDriver);
                         self.act(other);
                     }
                 }
                 let is_turn_over = messages >= MESSAGES_A_TURN || bytes >= BYTES_A_TURN;
                 next = if is_turn_over { None } else { jobs.try_recv().ok() };
             }
-            self.deliver(&mut together);
+            // Where more comes at once, drivers write it together with this.
+            let way = if jobs.is_empty() { Way::AtOnce } else { Way::ByDriver };
+            self.deliver(&mut together, way);
             // Behind the connections that were woken: on a thread of their own, all of them write before more comes.
             tokio::task::yield_now().await;
         }
@@ -198,19 +216,21 @@ impl Shard {
             || together.len() >= MESSAGES_TOGETHER
             || bytes(together) + issue.message.len() > BYTES_TOGETHER
         {
-            self.deliver(together);
+            self.deliver(together, Way::ByDriver);
         }
         together.push(issue);
     }
 
     /// Delivers messages of one topic to all who have subscribed to it.
-    fn deliver(&mut self, issues: &mut Vec<Arc<Issue>>) {
+    fn deliver(&mut self, issues: &mut Vec<Arc<Issue>>, way: Way) {
         let Some(first) = issues.first().cloned() else { return };
         let Self { counters, table, classes, catching_up, deliveries, .. } = self;
         let mut count = Count::default();
         let mut catching = Vec::new();
-        table.for_each(&first.topic, |connection, class, subscription| {
-            if first.except.as_ref().is_some_and(|except| Arc::ptr_eq(except, connection)) {
+        let mut way = way;
+        let mut written_at_once = 0;
+        table.for_each(&first.topic, |subscriber, subscription| {
+            if first.except.as_ref().is_some_and(|except| Arc::ptr_eq(except, &subscriber.connection)) {
                 return;
             }
             if let Some(subscription) = subscription
@@ -222,13 +242,19 @@ impl Shard {
                 }
                 return;
             }
-            let class = class as usize;
+            let class = subscriber.class as usize;
             if deliveries.len() <= class {
                 deliveries.resize(class + 1, None);
             }
             let delivery = deliveries[class]
                 .get_or_insert_with(|| Arc::new(Delivery::new(issues, classes.get(class), counters)));
-            count.add(connection.deliver(delivery, first.recovers), delivery.len());
+            if way == Way::AtOnce {
+                written_at_once += 1;
+                if written_at_once > WRITTEN_AT_ONCE {
+                    way = Way::ByDriver;
+                }
+            }
+            count.add(subscriber.deliver(delivery, first.recovers, way), delivery.len());
         });
         deliveries.clear();
         count.settle(counters);
@@ -245,8 +271,8 @@ impl Shard {
 
     /// Delivers messages to one subscriber: what it had missed, if they `recover` it.
     fn send(&self, subscriber: Place, issues: &[Arc<Issue>], recovers: bool) {
-        let (connection, class) = self.table.connection(subscriber);
-        let class = self.classes.get(class as usize);
+        let subscriber = self.table.subscriber(subscriber);
+        let class = self.classes.get(subscriber.class as usize);
         let mut count = Count::default();
         let mut rest = issues;
         while !rest.is_empty() {
@@ -257,7 +283,7 @@ impl Shard {
             });
             let (now, later) = rest.split_at(together.count().max(1));
             let delivery = Arc::new(Delivery::new(now, class, &self.counters));
-            count.add(connection.deliver(&delivery, recovers), delivery.len());
+            count.add(subscriber.deliver(&delivery, recovers, Way::ByDriver), delivery.len());
             rest = later;
         }
         count.settle(&self.counters);
@@ -265,10 +291,15 @@ impl Shard {
 
     fn act(&mut self, job: Job) {
         match job {
-            Job::Publish(issue) => self.deliver(&mut vec![issue]),
+            Job::Publish(issue) => self.deliver(&mut vec![issue], Way::ByDriver),
             Job::Subscribe(subscription) => self.subscribe(*subscription),
             Job::Recover(recovered) => self.recovered(*recovered),
             Job::Unsubscribe(connection, pattern) => self.unsubscribe(&connection, &pattern),
+            Job::Socket(connection, socket) => {
+                if let Some(subscriber) = self.table.find_subscriber(&connection) {
+                    self.table.set_socket(subscriber, socket);
+                }
+            }
             Job::Leave(connection) => self.leave(&connection),
             Job::Count(pattern, answer) => {
                 let _ = answer.send(self.table.subscriber_count(&pattern));
@@ -378,7 +409,7 @@ impl Shard {
     /// Recovers nobody from a topic while it has not got what recovered it from that before: a client that does not read could
     /// have any number of histories wait for it.
     fn recover_once(&self, to: Place, outcome: &mut Subscribed, missed: &mut Vec<Arc<Issue>>) {
-        let (connection, _) = self.table.connection(to);
+        let connection = &self.table.subscriber(to).connection;
         if missed.first().is_some_and(|first| connection.outbox.is_recovering(&first.topic)) {
             missed.clear();
             outcome.recovery = Some(Recovery::TooOld);
@@ -395,6 +426,9 @@ impl Shard {
     fn subscriber(&mut self, connection: &Arc<Shared>) -> Place {
         if let Some(place) = self.table.find_subscriber(connection) {
             return place;
+        }
+        if self.borrows_sockets {
+            connection.lend_socket();
         }
         let class = self.classes.add(Class::of(connection));
         self.table.add(connection, class)

@@ -1,12 +1,14 @@
 //! Who has subscribed to what, of the connections of one shard.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use slab::Slab;
+use tokio::net::TcpStream;
 
 use super::patterns::Patterns;
-use crate::hub::TopicPattern;
+use crate::hub::{Delivery, TopicPattern};
+use crate::outbox::Delivered;
 use crate::shared::Shared;
 
 /// Where a topic, a subscriber or a class lies.
@@ -39,12 +41,23 @@ struct TopicEntry {
 }
 
 #[derive(Debug)]
-struct Subscriber {
-    connection: Arc<Shared>,
-    class: Place,
+pub(super) struct Subscriber {
+    pub(super) connection: Arc<Shared>,
+    pub(super) class: Place,
+    /// Its socket, if that may be written to from here. The driver's end is the end of it all the same.
+    pub(super) socket: Option<Weak<TcpStream>>,
     /// The last look at several topics at once that it was found in.
     seen: u64,
     topics: Vec<There>,
+}
+
+/// How messages get to a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// From here, where nothing is before them.
+    AtOnce,
+    /// The driver writes them, together with what else there is.
+    ByDriver,
 }
 
 /// Where the other end of a subscription is: which it is, and the how manieth there.
@@ -71,10 +84,20 @@ pub(super) struct Removed {
     pub(super) subscriber: Place,
 }
 
+impl Subscriber {
+    /// Sends messages of a topic, or queues them.
+    #[inline]
+    pub(super) fn deliver(&self, delivery: &Arc<Delivery>, recovers: bool, way: Way) -> Delivered {
+        let socket = self.socket.as_ref().filter(|_| way == Way::AtOnce);
+        self.connection.deliver(delivery, recovers, socket)
+    }
+}
+
 impl Table {
     /// Takes in a connection that [is not](Self::find_subscriber) there.
     pub(super) fn add(&mut self, connection: &Arc<Shared>, class: Place) -> Place {
-        let subscriber = Subscriber { connection: connection.clone(), class, seen: 0, topics: Vec::new() };
+        let subscriber =
+            Subscriber { connection: connection.clone(), class, socket: None, seen: 0, topics: Vec::new() };
         let place = place(self.subscribers.insert(subscriber));
         self.by_connection.insert(key_of(connection), place);
         place
@@ -89,10 +112,13 @@ impl Table {
         self.by_connection.get(&key_of(connection)).copied()
     }
 
-    /// The connection, and its class.
-    pub(super) fn connection(&self, subscriber: Place) -> (&Arc<Shared>, Place) {
-        let Subscriber { connection, class, .. } = &self.subscribers[subscriber as usize];
-        (connection, *class)
+    pub(super) fn subscriber(&self, at: Place) -> &Subscriber {
+        &self.subscribers[at as usize]
+    }
+
+    /// The socket of a subscriber may be written to.
+    pub(super) fn set_socket(&mut self, subscriber: Place, socket: Weak<TcpStream>) {
+        self.subscribers[subscriber as usize].socket = Some(socket);
     }
 
     pub(super) fn subscription_count(&self, subscriber: Place) -> usize {
@@ -147,13 +173,12 @@ impl Table {
         }
     }
 
-    /// Tells each who gets what is published on this topic, once: the connection, its class, and its subscription, if it may
-    /// not have caught up.
+    /// Tells each who gets what is published on this topic, once, and its subscription, if it may not have caught up.
     #[inline]
     pub(super) fn for_each(
         &mut self,
         topic: &str,
-        mut tell: impl FnMut(&Arc<Shared>, Place, Option<(Place, Place)>),
+        mut tell: impl FnMut(&Subscriber, Option<(Place, Place)>),
     ) {
         let Self { topics, by_name, patterns, subscribers, found, stamp, .. } = self;
         found.clear();
@@ -169,7 +194,7 @@ impl Table {
                     continue;
                 }
                 let catching_up = (*catching_up > 0).then_some((*of, *at));
-                tell(&subscriber.connection, subscriber.class, catching_up);
+                tell(subscriber, catching_up);
             }
         }
     }
