@@ -99,7 +99,14 @@ impl Outbox {
     /// The handler's message has ended: whether the driver is to be woken.
     pub(crate) fn end_handlers_message(&self) -> bool {
         let mut state = self.lock();
-        state.unfinished = Unfinished::Frames(FrameSequence::default());
+        let mut sequence = FrameSequence::default();
+        for command in state.commands.as_mut() {
+            if let Command::SendFrame(frame) = command {
+                // One that was queued whatever it was may have begun another message.
+                sequence.follow(frame);
+            }
+        }
+        state.unfinished = Unfinished::Frames(sequence);
         let has_waited = !state.commands.is_empty();
         if has_waited {
             self.to_take.store(COMMANDS, Ordering::Release);

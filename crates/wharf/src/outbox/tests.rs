@@ -4,6 +4,7 @@ use futures_util::FutureExt;
 use super::*;
 use crate::config::ServerConfig;
 use crate::hub::delivery;
+use crate::proto::connection::RawFrame;
 
 fn outbox(limit: usize) -> Outbox {
     let config = ServerConfig::default().max_buffered_amount(limit);
@@ -137,4 +138,17 @@ fn what_a_socket_did_not_take_goes_before_all_that_was_queued_meanwhile() {
         outbox.set_unsent(0);
         assert_eq!(outbox.buffered_amount(), 0);
     }
+}
+
+#[test]
+fn a_raw_frame_that_waits_for_the_end_of_the_handlers_message_begins_one_all_the_same() {
+    let outbox = outbox(1000);
+    assert!(outbox.begin_handlers_message(false));
+    let begins = RawFrame { fin: false, opcode: 1, ..RawFrame::default() };
+    outbox.try_send_raw_frame(begins).unwrap();
+    assert!(outbox.end_handlers_message());
+    assert_eq!(outbox.deliver(&delivery("between"), false, None), Delivered::Waits);
+    outbox.try_send_raw_frame(RawFrame { fin: true, opcode: 0, ..RawFrame::default() }).unwrap();
+    assert!(matches!(outbox.take().as_mut()[..], [Command::SendFrame(_), Command::SendFrame(_)]));
+    outbox.gone();
 }
