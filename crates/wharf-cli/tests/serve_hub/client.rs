@@ -63,9 +63,19 @@ impl HubClient {
         Self::with(request(serving)).await
     }
 
+    /// One that is sent messages as long as they are.
+    pub(crate) async fn uncompressed(serving: &Serving) -> Self {
+        let client = Client::new(ClientConfig::default().compression(None)).expect("it is allowed");
+        Self::on(within(client.connect(request(serving).protocol(PROTOCOL))).await).await
+    }
+
     /// With what else a request says.
     pub(crate) async fn with(request: ConnectRequest) -> Self {
-        let connection = connect(request.protocol(PROTOCOL)).await.expect("it is accepted");
+        Self::on(connect(request.protocol(PROTOCOL)).await).await
+    }
+
+    async fn on(connected: Result<Connection, ConnectError>) -> Self {
+        let connection = connected.expect("it is accepted");
         assert_eq!(connection.protocol(), Some(PROTOCOL));
         let mut client = Self { connection, welcome: Value::Null, last: 0 };
         client.welcome = client.next().await;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wharf::{CloseCode, Message};
 
-use crate::client::{HubClient, PROTOCOL, connect, refusal, request, serving, within};
+use crate::client::{HubClient, PROTOCOL, connect, http, refusal, request, serving, within};
 
 const HISTORY_AND_PRESENCE: &str = r#"
 [hub.anonymous]
@@ -214,4 +214,56 @@ async fn a_close_by_the_file_says_what_the_file_says() {
     assert_eq!(output.status.code(), Some(2));
     let error = String::from_utf8(output.stderr).expect("it is text");
     assert!(error.contains("close_code and close_description go with the policy"), "{error}");
+}
+
+#[tokio::test]
+async fn who_is_too_slow_is_told_how_many_it_missed_where_they_would_have_been() {
+    let slow_consumer = "slow_consumer = { max_messages = 2, policy = \"drop_oldest\" }";
+    let configuration =
+        format!("{HISTORY_AND_PRESENCE}\n[[hub.topics]]\npattern = \"prices\"\n{slow_consumer}\n");
+    let serving = serving("slow.toml", &configuration);
+    let mut slow = HubClient::uncompressed(&serving).await;
+    slow.subscribe("prices").await;
+    slow.connection.pause();
+    // More than its socket and the server's hold, which together can be 36 MiB on Linux. Compressed, it would fit.
+    let (messages, long) = (70, "x".repeat(900_000));
+    let mut publisher = HubClient::open(&serving).await;
+    for number in 0..messages {
+        publisher.publish("prices", json!([number, long])).await;
+    }
+    slow.connection.resume();
+    let (mut next, mut missed) = (0, 0);
+    while next < messages {
+        let said = slow.next().await;
+        if said["type"] == "missed" {
+            assert_eq!(said["topic"], "prices");
+            missed += said["count"].as_u64().expect("it is a number");
+            next += said["count"].as_u64().expect("it is a number");
+        } else {
+            assert_eq!(said["data"][0], next);
+            next += 1;
+        }
+    }
+    assert_eq!(next, messages);
+    assert!(missed > 0, "it has got all of them");
+}
+
+#[tokio::test]
+async fn where_nothing_may_wait_for_the_broker_publishing_fails_while_it_is_away() {
+    let broker = format!("broker = \"nats://127.0.0.1:{}\"", unused_port());
+    let queue =
+        HISTORY_AND_PRESENCE.replacen("[hub.anonymous]", "[hub]\nbroker_queue = 0\n[hub.anonymous]", 1);
+    let serving = serving("away.toml", &format!("{broker}\n{queue}"));
+    let mut client = HubClient::open(&serving).await;
+    for topic in ["plain", "kept.a"] {
+        assert_eq!(client.failure(json!({"type": "publish", "topic": topic, "data": 1})).await, "broker");
+    }
+    let answer = http(&serving, "POST /topics/plain", &["Content-Type: application/json"], b"1");
+    assert_eq!(answer.status, 503);
+}
+
+/// A port that nobody listens on.
+fn unused_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there are ports");
+    listener.local_addr().expect("it is bound").port()
 }

@@ -1,7 +1,7 @@
 //! A message that goes to subscribers, made once for all of them.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use super::rules::Rule;
 use super::{Position, Publication, Topic};
@@ -18,8 +18,8 @@ pub(super) struct Issue {
     pub(super) position: Option<Position>,
     /// As it is presented.
     pub(super) message: Arc<Message>,
-    /// Who does not get it.
-    pub(super) except: Option<Arc<Shared>>,
+    /// Who does not get it. A history may keep it for longer than that connection.
+    except: Option<Weak<Shared>>,
     /// It was missed before, by all: it makes nobody too slow.
     pub(super) recovers: bool,
     /// The first form that it was needed in, nearly always the only one.
@@ -33,7 +33,7 @@ impl Issue {
         publication: Publication,
         rule: Arc<Rule>,
         message: Message,
-        except: Option<Arc<Shared>>,
+        except: Option<&Arc<Shared>>,
     ) -> Self {
         let Publication { topic, key, position, .. } = publication;
         let (frames, others) = (OnceLock::new(), Mutex::default());
@@ -43,7 +43,7 @@ impl Issue {
             key,
             position,
             message: Arc::new(message),
-            except,
+            except: except.map(Arc::downgrade),
             recovers: false,
             frames,
             others,
@@ -53,6 +53,23 @@ impl Issue {
     /// One that was missed before.
     pub(super) fn recovering(self) -> Self {
         Self { recovers: true, ..self }
+    }
+
+    /// Whether it goes to this connection, which has subscribed.
+    #[inline]
+    pub(super) fn is_for(&self, connection: &Arc<Shared>) -> bool {
+        self.except.as_ref().is_none_or(|except| except.as_ptr() != Arc::as_ptr(connection))
+    }
+
+    /// Whether it goes to the same as another.
+    pub(super) fn goes_where(&self, other: &Self) -> bool {
+        self.topic == other.topic
+            && self.recovers == other.recovers
+            && match (&self.except, &other.except) {
+                (None, None) => true,
+                (Some(own), Some(others)) => own.ptr_eq(others),
+                _ => false,
+            }
     }
 
     /// Its frames for these connections: made once, and waited for where somebody else is making them.

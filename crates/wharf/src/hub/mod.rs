@@ -287,7 +287,7 @@ impl Inner {
             return link.publish(self, publication, rule, except);
         }
         let Some(history) = rule.history else {
-            self.deliver(publication, rule, except)?;
+            self.deliver(publication, rule, except.as_ref())?;
             return Ok(Publishing::known(Ok(Published { position: None })));
         };
         let topic = publication.topic.clone();
@@ -295,7 +295,7 @@ impl Inner {
         self.logs.with(&topic, history, |log| {
             let position = Some(log.next());
             publication.position = position;
-            let issue = self.deliver(publication, rule, except)?;
+            let issue = self.deliver(publication, rule, except.as_ref())?;
             log.push(issue, history);
             Ok(Publishing::known(Ok(Published { position })))
         })
@@ -312,7 +312,7 @@ impl Inner {
         &self,
         publication: Publication,
         rule: Arc<Rule>,
-        except: Option<Arc<Shared>>,
+        except: Option<&Arc<Shared>>,
     ) -> Result<Arc<Issue>, PublishError> {
         let message = self.presentation.message(&publication);
         let issue = Arc::new(Issue::new(publication, rule, message, except));

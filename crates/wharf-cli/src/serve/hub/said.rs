@@ -205,3 +205,34 @@ fn text<S: serde::Serializer>(position: &Option<Position>, serializer: S) -> Res
         None => serializer.serialize_none(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use wharf::hub::{Hub, Subscribe, Topic, TopicOptions};
+    use wharf::{OpenStream, Server, ServerConfig};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn of_many_who_are_there_a_thousand_are_named_and_all_are_counted() {
+        let topics = TopicOptions::default().presence(true);
+        let hub = Hub::builder().topics("a", topics).expect("it is allowed").build().expect("it is allowed");
+        let server = Server::with_hub(ServerConfig::default(), hub);
+        let mut clients = Vec::new();
+        for number in 0..1001 {
+            let (client, stream) = tokio::io::duplex(64);
+            clients.push(client);
+            let connection = server.adopt(OpenStream::new(stream)).expect("it is allowed");
+            let subscribe = Subscribe::new("a").expect("it is allowed").member(format!("{number:04}"));
+            connection.subscribe_with(subscribe).expect("it is allowed").await.expect("it is there");
+        }
+        let presence = server.hub().presence(&Topic::new("a").expect("it is allowed"));
+        let said: Value =
+            serde_json::from_str(&Said::Ok(Done::presence(1, &presence)).json()).expect("it is JSON");
+        assert_eq!((&said["member_count"], &said["connections"]), (&1001.into(), &1001.into()));
+        let members = said["members"].as_array().expect("they are there");
+        assert_eq!(members.len(), 1000);
+        assert_eq!(members[999]["name"], "0999");
+    }
+}

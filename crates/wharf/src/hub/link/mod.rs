@@ -124,7 +124,7 @@ impl Link {
         // A history gives each message its place, for which those wait that can.
         let is_delivered_here = rule.history.is_none() || is_away;
         if is_delivered_here {
-            hub.deliver(publication.clone(), rule.clone(), except.clone())?;
+            hub.deliver(publication.clone(), rule.clone(), except.as_ref())?;
         }
         let limit = match self.when_away {
             WhenAway::Fail if is_away => return Ok(Publishing::known(Err(PublishError::BrokerAway))),

@@ -323,7 +323,7 @@ impl Task {
             None => None,
         };
         let message = hub.presented(&publication);
-        let issue = Issue::new(publication, rule, message, except);
+        let issue = Issue::new(publication, rule, message, except.as_ref());
         issue_when_there_is_room(&hub, if was_missed { issue.recovering() } else { issue }).await;
     }
 

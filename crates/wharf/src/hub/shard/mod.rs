@@ -202,17 +202,8 @@ impl Shard {
 
     /// Adds a message to those that go out together, or begins with it, where it does not go to the same.
     fn collect(&mut self, together: &mut Vec<Arc<Issue>>, issue: Arc<Issue>) {
-        let is_alike = |first: &Arc<Issue>| {
-            first.topic == issue.topic
-                && first.recovers == issue.recovers
-                && match (&first.except, &issue.except) {
-                    (None, None) => true,
-                    (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-                    _ => false,
-                }
-        };
         let bytes = |issues: &[Arc<Issue>]| issues.iter().map(|issue| issue.message.len()).sum::<usize>();
-        if together.first().is_some_and(|first| !is_alike(first))
+        if together.first().is_some_and(|first| !first.goes_where(&issue))
             || together.len() >= MESSAGES_TOGETHER
             || bytes(together) + issue.message.len() > BYTES_TOGETHER
         {
@@ -230,7 +221,7 @@ impl Shard {
         let mut way = way;
         let mut written_at_once = 0;
         table.for_each(&first.topic, |subscriber, subscription| {
-            if first.except.as_ref().is_some_and(|except| Arc::ptr_eq(except, &subscriber.connection)) {
+            if !first.is_for(&subscriber.connection) {
                 return;
             }
             if let Some(subscription) = subscription
