@@ -50,7 +50,8 @@ impl Transport for Socket {
     }
 
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        transport::poll_readable(self.stream(), cx)
+        // An error is found by reading.
+        self.stream().poll_read_ready(cx).map(|_| ())
     }
 
     fn lend(&mut self) -> Option<Weak<TcpStream>> {

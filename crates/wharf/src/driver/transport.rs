@@ -202,18 +202,9 @@ impl Transport for TcpStream {
     fn reset_on_drop(&mut self) {
         reset_on_drop(self);
     }
-
-    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        poll_readable(self, cx)
-    }
 }
 
 pub(super) fn reset_on_drop(stream: &TcpStream) {
     // Where the system refuses, the peer sees an orderly end instead: no reason to do anything else here.
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
-}
-
-pub(super) fn poll_readable(stream: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
-    // An error is found by reading.
-    stream.poll_read_ready(cx).map(|_| ())
 }

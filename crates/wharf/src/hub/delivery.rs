@@ -121,119 +121,12 @@ impl Delivery {
     }
 }
 
+/// A message of a topic, for connections that neither mask nor compress.
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::io::ErrorKind;
-
-    use tokio::net::{TcpListener, TcpStream};
-
-    use super::*;
-    use crate::config::ServerConfig;
-    use crate::hub::{Home, Publication, Topic};
-    use crate::options::Options;
-    use crate::outbox::{Delivered, Outbox};
-    use crate::proto::{Close, CloseCode};
-    use crate::queue::{Command, Queue};
-
-    const AT_ONCE: Delivered = Delivered::Now { wake: false };
-    const BY_DRIVER: Delivered = Delivered::Now { wake: true };
-
-    fn options() -> Arc<Options> {
-        Arc::new(Options::new(ServerConfig::default()).unwrap())
-    }
-
-    fn outbox() -> Outbox {
-        Outbox::new(options(), true, Home::default())
-    }
-
-    /// A message of a topic, for connections that neither mask nor compress.
-    pub(crate) fn delivery(message: impl Into<crate::proto::Message>) -> Arc<Delivery> {
-        let message = message.into();
-        let topic = Topic::new("a").unwrap();
-        let publication = Publication { topic, message: message.clone(), key: None, position: None };
-        let issue = Arc::new(Issue::new(publication, Arc::default(), message, None));
-        let class = Class { config: options().core.clone(), form: Form::Plain };
-        Arc::new(Delivery::new(&[issue], &class, &Arc::default()))
-    }
-
-    /// The socket of a connection, and its peer's.
-    async fn sockets() -> (Arc<TcpStream>, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let socket = listener.accept().await.unwrap().0;
-        // The first write of a tokio socket is refused until it has been seen to be writable.
-        socket.writable().await.unwrap();
-        (Arc::new(socket), peer)
-    }
-
-    async fn read(peer: &TcpStream, len: usize) -> Vec<u8> {
-        let mut bytes = vec![0; len];
-        let mut filled = 0;
-        while filled < len {
-            peer.readable().await.unwrap();
-            match peer.try_read(&mut bytes[filled..]) {
-                Ok(read) => filled += read,
-                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
-            }
-        }
-        bytes
-    }
-
-    #[tokio::test]
-    async fn where_nothing_is_before_it_a_message_goes_to_the_socket_without_the_driver() {
-        let (socket, peer) = sockets().await;
-        let outbox = outbox();
-        let lent = Arc::downgrade(&socket);
-        assert_eq!(outbox.deliver(&delivery("hello"), false, Some(&lent)), AT_ONCE);
-        assert!(!outbox.has_commands());
-        assert_eq!(read(&peer, 7).await, b"\x81\x05hello");
-        drop(socket);
-        assert_eq!(
-            outbox.deliver(&delivery("hello"), false, Some(&lent)),
-            BY_DRIVER,
-            "nothing is lent any more"
-        );
-    }
-
-    #[tokio::test]
-    async fn behind_what_waits_for_the_driver_a_message_waits_for_it_too() {
-        let (socket, peer) = sockets().await;
-        let lent = Arc::downgrade(&socket);
-        let outbox = outbox();
-        outbox.try_send("first".into(), Command::Send).unwrap();
-        assert_eq!(outbox.deliver(&delivery("second"), false, Some(&lent)), AT_ONCE, "the driver was woken");
-        let mut taken = outbox.take();
-        assert!(matches!(taken.as_mut()[..], [Command::SendFramed { .. }, Command::Deliver(_)]));
-        assert_eq!(
-            outbox.deliver(&delivery("third"), false, Some(&lent)),
-            BY_DRIVER,
-            "they were not written yet"
-        );
-        assert!(matches!(outbox.take(), Queue::Delivery(_)));
-        outbox.set_unsent(0);
-        assert!(outbox.begin_handlers_message(false));
-        let delivered = outbox.deliver(&delivery("fourth"), false, Some(&lent));
-        assert_eq!(delivered, Delivered::Waits, "nothing comes between the frames of a message");
-        assert_eq!(peer.try_read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
-        outbox.close(Close::new(CloseCode::NORMAL, "").unwrap());
-        assert_eq!(outbox.deliver(&delivery("fifth"), false, Some(&lent)), Delivered::Closed);
-    }
-
-    #[tokio::test]
-    async fn what_a_socket_does_not_take_is_the_first_that_its_driver_writes() {
-        let (socket, peer) = sockets().await;
-        let lent = Arc::downgrade(&socket);
-        let outbox = outbox();
-        let long = delivery("x".repeat(32 * 1024 * 1024));
-        assert_eq!(outbox.deliver(&long, false, Some(&lent)), BY_DRIVER);
-        assert!(outbox.buffered_amount() > 0);
-        assert!(outbox.try_send("after".into(), Command::Send).is_err(), "it counts towards the bound");
-        outbox.close(Close::new(CloseCode::NORMAL, "").unwrap());
-        let mut taken = outbox.take();
-        let [Command::DeliverRest { delivery, written }, Command::Close(_)] = &taken.as_mut()[..] else {
-            panic!("{taken:?}")
-        };
-        assert!(Arc::ptr_eq(delivery, &long));
-        assert_eq!(read(&peer, *written).await, long.frames().unwrap()[..*written]);
-    }
+pub(crate) fn delivery(message: impl Into<crate::proto::Message>) -> Arc<Delivery> {
+    let publication = super::Publication::new(super::Topic::new("a").unwrap(), message.into());
+    let message = publication.message.clone();
+    let issue = Arc::new(Issue::new(publication, Arc::default(), message, None));
+    let class = Class { config: Arc::default(), form: Form::Plain };
+    Arc::new(Delivery::new(&[issue], &class, &Arc::default()))
 }

@@ -17,9 +17,10 @@
 //! # How it delivers
 //! Each worker has a table of its own of what its connections have subscribed to; a message reaches it through a channel, and
 //! is framed once, and compressed once for all connections that have agreed on the same without takeover. It goes out with
-//! whatever else its connections send. To those on plain TCP that send nothing it costs least where the runtime has one thread, as
-//! each of [`HttpServerBuilder::workers`](crate::HttpServerBuilder::workers) has: there it goes to their sockets at once. What one
-//! thread publishes arrives in its order; a connection's own messages and those of topics are sent in no order between them.
+//! whatever else its connections send. Where nothing else waits for a connection on plain TCP, it costs least on a runtime of one
+//! thread, as each of [`HttpServerBuilder::workers`](crate::HttpServerBuilder::workers) has: there it goes to the socket at once.
+//! What one thread publishes arrives in its order; a connection's own messages and those of topics are sent in no order between
+//! them.
 //!
 //! # Those who do not keep up
 //! What a socket does not take waits, up to the bounds of [`SlowConsumer`], for all topics of a connection and, by
@@ -79,7 +80,7 @@ use tokio::net::TcpStream;
 
 pub(crate) use backlog::{Backlog, Taken};
 #[cfg(test)]
-pub(crate) use delivery::tests::delivery;
+pub(crate) use delivery::delivery;
 pub(crate) use delivery::{Delivery, Part};
 pub(crate) use shards::Home;
 

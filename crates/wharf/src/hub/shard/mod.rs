@@ -218,8 +218,7 @@ impl Shard {
         let Self { counters, table, classes, catching_up, deliveries, .. } = self;
         let mut count = Count::default();
         let mut catching = Vec::new();
-        let mut way = way;
-        let mut written_at_once = 0;
+        let mut at_once = if way == Way::AtOnce { WRITTEN_AT_ONCE } else { 0 };
         table.for_each(&first.topic, |subscriber, subscription| {
             if !first.is_for(&subscriber.connection) {
                 return;
@@ -239,12 +238,8 @@ impl Shard {
             }
             let delivery = deliveries[class]
                 .get_or_insert_with(|| Arc::new(Delivery::new(issues, classes.get(class), counters)));
-            if way == Way::AtOnce {
-                written_at_once += 1;
-                if written_at_once > WRITTEN_AT_ONCE {
-                    way = Way::ByDriver;
-                }
-            }
+            let way = if at_once > 0 { Way::AtOnce } else { Way::ByDriver };
+            at_once = at_once.saturating_sub(1);
             count.add(subscriber.deliver(delivery, first.recovers, way), delivery.len());
         });
         deliveries.clear();
